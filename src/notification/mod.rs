@@ -1,0 +1,5 @@
+//! The nouns everything speaks of; no IO.
+
+mod user;
+
+pub use user::{UserId, UserIdError};
