@@ -1,1 +1,4 @@
-
+mod keys;
+mod refusals;
+mod rotation;
+mod support;
