@@ -29,7 +29,7 @@ pub enum Carrier {
     Cookie,
 }
 
-/// A token as it was carried; not verified.
+/// A token as it was carried; not verified. Has no `Debug`, so that it cannot slip into a log.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Found<'a> {
     pub token: Cow<'a, str>,
@@ -152,7 +152,7 @@ mod tests {
 
     use super::*;
 
-    fn found<'a>(request: &Request<'a>) -> Option<(String, Carrier)> {
+    fn found(request: &Request<'_>) -> Option<(String, Carrier)> {
         find(request, true, Some("session")).map(|it| (it.token.into_owned(), it.carrier))
     }
 

@@ -73,8 +73,8 @@ fn describe(error: &ureq::Error) -> String {
             format!("the JWKS endpoint did not answer within {} s", TIMEOUT.as_secs())
         }
         ureq::Error::HostNotFound => "the host of the JWKS URL cannot be resolved".into(),
-        ureq::Error::Io(error) => format!("the JWKS endpoint cannot be reached: {error}"),
-        ureq::Error::Rustls(error) => format!("TLS with the JWKS endpoint failed: {error}"),
+        // Also what rustls says, such as a certificate of an unknown issuer.
+        ureq::Error::Io(error) => format!("talking to the JWKS endpoint failed: {error}"),
         ureq::Error::BadUri(_) => "the JWKS endpoint redirects to a URL that is not allowed".into(),
         ureq::Error::TooManyRedirects => "the JWKS endpoint redirects more than 3 times".into(),
         _ => "the JWKS endpoint did not answer in HTTP".into(),

@@ -88,10 +88,12 @@ impl Jwks {
     async fn refresh(self: &Arc<Self>) {
         let refresh = async {
             let turn = Arc::clone(&self.last_fetch).lock_owned().await;
-            if self.is_due(*turn) { self.fetch(turn).await.is_ok() } else { false }
+            if self.is_due(*turn) {
+                let _logged = self.fetch(turn).await;
+            }
         };
-        // Late or interrupted, the caller goes on with the keys there are.
-        let _fetched = timeout(WAIT, refresh).await;
+        // After a failure the caller goes on with the keys there are.
+        let _in_time = timeout(WAIT, refresh).await;
     }
 
     fn refresh_in_background(self: &Arc<Self>) {

@@ -214,5 +214,16 @@ async fn preload_tells_what_is_wrong_without_the_url() {
     let auth =
         config::Auth { jwks_url: Some(format!("http://{closed}/hush")), ..config::Auth::default() };
     let text = Verifier::new(&auth).unwrap().preload().await.unwrap_err();
-    assert!(text.contains("cannot be reached") && !text.contains("hush"), "{text}");
+    assert!(text.contains("endpoint failed: ") && !text.contains("hush"), "{text}");
+}
+
+#[tokio::test]
+async fn https_fails_as_tls_where_the_endpoint_speaks_none() {
+    let server = KeyServer::start(&[P256.jwk("known")]);
+    let auth = config::Auth {
+        jwks_url: Some(server.url.replace("http://", "https://")),
+        ..config::Auth::default()
+    };
+    let text = Verifier::new(&auth).unwrap().preload().await.unwrap_err();
+    assert!(text.contains("InvalidContentType") && !text.contains("hush"), "{text}");
 }

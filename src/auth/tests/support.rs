@@ -157,7 +157,11 @@ fn key_set(keys: &[Value]) -> String {
 fn respond(mut stream: TcpStream, status: u16, body: &str) -> std::io::Result<()> {
     let mut head = Vec::new();
     let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte)? == 1 {
+    // A TLS hello, which begins with 0x16, is answered in HTTP too.
+    while !head.ends_with(b"\r\n\r\n") && !head.starts_with(&[0x16]) {
+        if stream.read(&mut byte)? == 0 {
+            break;
+        }
         head.push(byte[0]);
     }
     let length = body.len();
