@@ -2,4 +2,7 @@
 
 pub mod auth;
 pub mod config;
+pub mod dialect;
 pub mod notification;
+pub mod session;
+pub mod socket;

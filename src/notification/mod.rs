@@ -1,5 +1,179 @@
-//! The nouns everything speaks of; no IO.
+//! The nouns everything speaks of: who, what, and why a payload is refused. No IO.
 
+mod fields;
+mod rewrite;
 mod user;
 
+use jiff::Timestamp;
+use uuid::Uuid;
+
+pub(crate) use rewrite::rewrite;
 pub use user::{UserId, UserIdError};
+
+use fields::Fields;
+
+/// Namespace of ids derived from channel and payload, so that every replica derives the same one.
+const DERIVED_ID_NAMESPACE: Uuid = Uuid::from_u128(0x6361_6d70_616e_696c_652d_6964_2d6e_7331);
+
+/// Who a payload was published for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// One user; the id as it stands in the channel, not yet checked.
+    User(&'a str),
+    /// Every connected user.
+    Broadcast,
+}
+
+/// Where a missing `id` comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum MissingId<'a> {
+    /// UUIDv5 of channel and payload (RFC 9562 §5.5): plain PUBLISH, which every replica sees.
+    Derived { channel: &'a str },
+    /// UUIDv7 (RFC 9562 §5.7): lanes that one replica accepts.
+    Fresh,
+}
+
+/// Why a payload is no notification. The [`label`](Self::label) is the metric's `reason`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    #[error("the payload is not a JSON object")]
+    NotAnObject,
+    #[error("the payload exceeds {limit} bytes")]
+    TooLarge { limit: usize },
+    #[error("user_id contradicts the channel it was published on")]
+    WrongUser,
+    #[error("{0}")]
+    UserId(#[from] UserIdError),
+}
+
+impl Invalid {
+    /// Every label there is, so that a counter can exist before its first event.
+    pub const LABELS: [&'static str; 4] = ["not_an_object", "too_large", "wrong_user", "user_id"];
+
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::NotAnObject => "not_an_object",
+            Self::TooLarge { .. } => "too_large",
+            Self::WrongUser => "wrong_user",
+            Self::UserId(_) => "user_id",
+        }
+    }
+}
+
+/// One notification, parsed once: the JSON object every client gets, and what the gateway reads of it.
+#[derive(Clone, Debug)]
+pub struct Notification {
+    body: Box<str>,
+    id: Box<str>,
+    kind: Box<str>,
+    timestamp: Option<Timestamp>,
+    shadows_envelope: bool,
+}
+
+impl Notification {
+    /// Reads `payload` and fills in what is missing: `id`, `type` (`"info"`), `timestamp` (`now`),
+    /// `user_id` (of the target). A payload in which nothing is missing passes byte for byte.
+    ///
+    /// # Errors
+    /// [`Invalid`], whose label is safe to show; the payload never is.
+    pub fn parse(
+        payload: &[u8],
+        target: Target<'_>,
+        missing_id: MissingId<'_>,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Self, Invalid> {
+        if payload.len() > limit {
+            return Err(Invalid::TooLarge { limit });
+        }
+        if let Target::User(user) = target {
+            UserId::check(user)?;
+        }
+        let text = std::str::from_utf8(payload).map_err(|_| Invalid::NotAnObject)?.trim();
+        let fields = Fields::read(text).ok_or(Invalid::NotAnObject)?;
+        fields.check_user(target)?;
+
+        let mut missing: Vec<(&str, String)> = Vec::new();
+        let id: Box<str> = if let Some(raw) = fields.id.value() {
+            if fields.id.needs_canonical() {
+                missing.push(("id", raw.to_owned()));
+            }
+            raw.into()
+        } else {
+            let uuid = match missing_id {
+                MissingId::Fresh => Uuid::now_v7(),
+                MissingId::Derived { channel } => {
+                    let name = [channel.as_bytes(), b"\0", payload].concat();
+                    Uuid::new_v5(&DERIVED_ID_NAMESPACE, &name)
+                }
+            };
+            let raw = format!("\"{uuid}\"");
+            missing.push(("id", raw.clone()));
+            raw.into()
+        };
+        let kind: Box<str> = fields.kind.value().unwrap_or("\"info\"").into();
+        if fields.kind.needs_canonical() {
+            missing.push(("type", kind.clone().into()));
+        }
+        let timestamp = match fields.timestamp.value() {
+            Some(raw) => {
+                if fields.timestamp.needs_canonical() {
+                    missing.push(("timestamp", raw.to_owned()));
+                }
+                raw.trim_matches('"').parse().ok()
+            }
+            None => {
+                missing.push(("timestamp", format!("\"{now:.3}\"")));
+                Some(now)
+            }
+        };
+        if let (Target::User(user), true) = (target, fields.user.needs_canonical()) {
+            missing.push(("user_id", json_string(user)));
+        }
+
+        let body = match (missing.is_empty(), fields.has_unusable()) {
+            (true, _) => text.into(),
+            (false, unusable) => {
+                let skip: &[&str] = if unusable { &["id", "type", "timestamp", "user_id"] } else { &[] };
+                let skip: Vec<&str> =
+                    skip.iter().copied().filter(|k| missing.iter().any(|(m, _)| m == k)).collect();
+                rewrite(text, &missing, &skip).into()
+            }
+        };
+        let shadows_envelope = fields.shadows_envelope;
+        Ok(Self { body, id, kind, timestamp, shadows_envelope })
+    }
+
+    /// The JSON object, UTF-8, without surrounding white space.
+    pub fn body(&self) -> &str {
+        &self.body
+    }
+
+    /// The id as a JSON literal: `"a1"` or `17`.
+    pub fn id_json(&self) -> &str {
+        &self.id
+    }
+
+    /// The type as a JSON literal.
+    pub fn kind_json(&self) -> &str {
+        &self.kind
+    }
+
+    /// When it was published, if `timestamp` is RFC 3339.
+    pub fn timestamp(&self) -> Option<Timestamp> {
+        self.timestamp
+    }
+
+    /// Whether the object itself has `notification_id` or `notification_type`.
+    pub(crate) fn shadows_envelope(&self) -> bool {
+        self.shadows_envelope
+    }
+}
+
+/// `text` as a JSON string literal.
+pub(crate) fn json_string(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests;

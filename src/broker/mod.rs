@@ -1,0 +1,190 @@
+//! What replicas share, behind one small interface: `redis/` for any number of them, `memory/` for one.
+//! Knows neither sockets nor who is connected; those it meets as [`Interest`] and [`Sink`].
+
+pub mod memory;
+pub mod redis;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::notification::{Target, UserId};
+
+/// Users whose channel has to be subscribed, or no more.
+#[derive(Debug, Default)]
+pub struct Changes {
+    pub wanted: Vec<UserId>,
+    pub unwanted: Vec<UserId>,
+}
+
+/// What a replica wants to hear, as the hub knows it.
+pub trait Interest: Send + Sync + 'static {
+    /// A new link is about to be subscribed; confirmations of the previous one are void.
+    fn link_up(&self);
+    /// Nothing is heard until the next [`link_up`](Self::link_up).
+    fn link_down(&self);
+    /// Every user whose channel must be subscribed now.
+    fn everyone(&self) -> Vec<UserId>;
+    /// What changed since the last call.
+    fn changes(&self) -> Changes;
+    /// Told when [`changes`](Self::changes) has somebody new.
+    fn wanted(&self) -> &Notify;
+    /// The subscription of `user` is in force.
+    fn confirmed(&self, user: &str);
+    /// Users whose number of sockets changed since the last call, with that number.
+    fn recounted(&self) -> Vec<(UserId, usize)>;
+    /// Makes the next [`recounted`](Self::recounted) name everyone.
+    fn recount_all(&self);
+    /// Told when [`recounted`](Self::recounted) has something.
+    fn recount(&self) -> &Notify;
+    fn connections(&self) -> usize;
+    fn users(&self) -> usize;
+    fn connections_of(&self, user: &str) -> usize;
+}
+
+/// Where what was heard goes.
+pub trait Sink: Send + 'static {
+    /// One published payload, as it came.
+    fn receive(&mut self, target: Target<'_>, channel: &str, payload: &[u8]);
+    /// A payload longer than the limit, of which only the length is known.
+    fn oversized(&mut self, target: Target<'_>);
+    /// Nothing more is there right now.
+    fn flush(&mut self);
+    /// What to wait for before receiving more; `None` while everyone keeps up.
+    fn relief(&self) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>>;
+    /// Another replica, or this one, was asked to end every socket of `user`.
+    fn disconnect(&mut self, user: &str);
+}
+
+/// Whether what is published is heard; kept by the broker, read by probes and admission.
+#[derive(Debug, Default)]
+pub struct Link {
+    state: Mutex<LinkState>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct LinkState {
+    up: bool,
+    ever_up: bool,
+    changed: Option<Instant>,
+}
+
+impl Link {
+    fn set(&self, up: bool) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.up != up {
+            *state = LinkState { up, ever_up: state.ever_up || up, changed: Some(Instant::now()) };
+        }
+    }
+
+    /// Every local user's channel is subscribed.
+    pub fn is_up(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).up
+    }
+
+    /// Up, or down for no longer than `grace`; never before it was up for the first time.
+    pub fn is_usable(&self, grace: Duration) -> bool {
+        let state = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.up || (state.ever_up && state.changed.is_some_and(|at| at.elapsed() <= grace))
+    }
+}
+
+/// The shared part cannot be reached now. The text is for logs and never has a secret.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the broker is away: {0}")]
+pub struct Away(pub String);
+
+/// Sockets over all replicas.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Distinct users with at least one.
+    pub users: u64,
+    pub connections: u64,
+}
+
+/// The way replicas share.
+#[derive(Clone)]
+pub enum Broker {
+    Memory(Arc<memory::Memory>),
+    Redis(Arc<redis::Redis>),
+}
+
+impl Broker {
+    pub fn link(&self) -> &Link {
+        match self {
+            Self::Memory(memory) => memory.link(),
+            Self::Redis(redis) => redis.link(),
+        }
+    }
+
+    /// Publishes one payload; how many subscribers the broker knows of (with Redis Cluster: on one node).
+    pub async fn publish(&self, target: Target<'_>, payload: &str) -> Result<u64, Away> {
+        let counts = self.publish_all(&[(target, payload)]).await?;
+        Ok(counts.first().copied().unwrap_or_default())
+    }
+
+    /// Publishes several payloads in order.
+    pub async fn publish_all(&self, items: &[(Target<'_>, &str)]) -> Result<Vec<u64>, Away> {
+        match self {
+            Self::Memory(memory) => Ok(memory.publish_all(items).await),
+            Self::Redis(redis) => redis.publish_all(items).await,
+        }
+    }
+
+    /// Announces one more socket of `user` and tells how many sockets the user now has on all replicas.
+    /// While the broker is away, this replica's own count stands in.
+    pub async fn claim(&self, user: &UserId) -> Claim {
+        match self {
+            Self::Memory(memory) => memory.claim(user),
+            Self::Redis(redis) => redis.claim(user).await,
+        }
+    }
+
+    /// Exact over all replicas; at most 2 s old.
+    pub async fn census(&self) -> Result<Census, Away> {
+        match self {
+            Self::Memory(memory) => Ok(memory.census()),
+            Self::Redis(redis) => redis.census().await,
+        }
+    }
+
+    /// Sockets of one user on all replicas.
+    pub async fn connections_of(&self, user: &UserId) -> Result<u64, Away> {
+        match self {
+            Self::Memory(memory) => Ok(memory.connections_of(user)),
+            Self::Redis(redis) => redis.connections_of(user).await,
+        }
+    }
+
+    /// Ends every socket of `user`, on every replica.
+    pub async fn disconnect(&self, user: &UserId) -> Result<(), Away> {
+        match self {
+            Self::Memory(memory) => {
+                memory.disconnect(user).await;
+                Ok(())
+            }
+            Self::Redis(redis) => redis.disconnect(user).await,
+        }
+    }
+
+    /// Gives up what this replica holds in the shared part. Call it after the last socket is gone.
+    pub async fn stop(&self) {
+        if let Self::Redis(redis) = self {
+            redis.stop().await;
+        }
+    }
+}
+
+/// What a [`Broker::claim`] came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Sockets of the user on all replicas, those being opened at this moment included.
+    pub total: u64,
+    /// This socket's place among those of this replica that were counted together, newest first: of
+    /// several that push a user over the limit at once, only as many as are over it are refused.
+    pub newest: u64,
+}

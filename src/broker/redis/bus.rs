@@ -1,0 +1,329 @@
+//! The supervised loop that hears: one connection of its own, subscribed to what the hub wants. It never
+//! gives up, and after every reconnect it derives the subscriptions anew.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::channels::{Channels, Heard};
+use super::connect::{CONNECT_TIMEOUT, Endpoint, Stream};
+use super::resp::{self, Reply};
+use crate::broker::{Interest, Link, Sink};
+use crate::notification::UserId;
+use crate::telemetry::Metrics;
+
+/// Channels in one SUBSCRIBE: 400,000 a second, where one by one it is 20,000.
+const SUBSCRIBE_BATCH: usize = 512;
+/// Pause after looking at the hub's changes, so that those of a few milliseconds share a command.
+const COALESCE: Duration = Duration::from_millis(2);
+/// How often the link is proved alive and unsubscribing is looked at.
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+/// A link on which nothing, not even a probe, was heard for this long is dead.
+const SILENCE: Duration = Duration::from_secs(5);
+/// Longest pause between attempts to connect; the first is a tenth of it.
+const MAX_BACKOFF: Duration = Duration::from_millis(500);
+/// A command that Redis does not take for this long ends the link.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+const READ_BUFFER: usize = 64 * 1024;
+
+/// Probes that may be missing before the link counts as subscribed to the wrong server. One is published
+/// every 2 s.
+const MISSING_PROBES: u64 = 5;
+
+/// Numbers of the last probe that Redis took from this replica, and of the last that came back.
+#[derive(Debug, Default)]
+pub(super) struct Probes {
+    pub(super) published: AtomicU64,
+    returned: AtomicU64,
+}
+
+impl Probes {
+    fn missing(&self) -> u64 {
+        let published = self.published.load(Ordering::Relaxed);
+        published.saturating_sub(self.returned.load(Ordering::Relaxed))
+    }
+
+    fn start_over(&self) {
+        self.returned.store(self.published.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+}
+
+pub(super) struct Bus {
+    pub(super) endpoint: Endpoint,
+    pub(super) channels: Channels,
+    pub(super) replica: String,
+    pub(super) interest: Arc<dyn Interest>,
+    pub(super) sink: Box<dyn Sink>,
+    pub(super) link: Arc<Link>,
+    pub(super) probes: Arc<Probes>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) max_payload_bytes: usize,
+}
+
+/// Why a link ended; for logs.
+type Ended = String;
+
+impl Bus {
+    /// Hears for ever.
+    pub(super) async fn run(mut self) {
+        let mut backoff = MAX_BACKOFF / 10;
+        loop {
+            let started = Instant::now();
+            let ended = self.hear().await;
+            let was_up = self.link.is_up();
+            self.link.set(false);
+            self.interest.link_down();
+            self.metrics.redis_connected.set(0);
+            self.metrics.redis_subscriptions.set(0);
+            self.metrics.redis_reconnects.inc();
+            if was_up || started.elapsed() > MAX_BACKOFF {
+                backoff = MAX_BACKOFF / 10;
+            }
+            tracing::warn!(
+                redis = self.endpoint.address(),
+                reason = ended,
+                "not subscribed to Redis; sockets stay open, trying again"
+            );
+            sleep(backoff.mul_f64(fastrand::f64())).await;
+            backoff = (backoff * 2).min(MAX_BACKOFF);
+        }
+    }
+
+    /// One link, from connecting to its end.
+    async fn hear(&mut self) -> Ended {
+        let stream = match timeout(CONNECT_TIMEOUT, self.endpoint.connect()).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return error.to_string(),
+            Err(_elapsed) => return "connecting took too long".into(),
+        };
+        let (input, output) = tokio::io::split(stream);
+        let mut wire = Wire {
+            input,
+            output,
+            buffer: BytesMut::with_capacity(READ_BUFFER),
+            skip: 0,
+            unconfirmed: 0,
+            heard: Instant::now(),
+        };
+        match self.serve(&mut wire).await {
+            Ok(()) => "the loop ended".into(),
+            Err(ended) => ended,
+        }
+    }
+
+    async fn serve(&mut self, wire: &mut Wire) -> Result<(), Ended> {
+        if let (user, Some(password)) = self.endpoint.credentials() {
+            let words: Vec<&[u8]> = [Some("AUTH"), user, Some(password)]
+                .into_iter()
+                .flatten()
+                .map(str::as_bytes)
+                .collect();
+            wire.send(&words).await?;
+        }
+        self.interest.link_up();
+        self.probes.start_over();
+        let own = [self.channels.broadcast().into(), self.channels.control(), self.own_probe()];
+        wire.subscribe(own.into_iter()).await?;
+        let everyone = self.interest.everyone();
+        tracing::debug!(users = everyone.len(), "subscribing anew");
+        self.subscribe(wire, &everyone).await?;
+        let mut probe = tokio::time::interval(PROBE_INTERVAL);
+        probe.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let interest = self.interest.clone();
+        let mut coalesced = Instant::now();
+        loop {
+            tokio::select! {
+                read = wire.read() => {
+                    read?;
+                    self.understand(wire)?;
+                    while let Some(relief) = self.sink.relief() {
+                        relief.await;
+                    }
+                }
+                () = wanted(&*interest, coalesced) => {
+                    coalesced = Instant::now() + COALESCE;
+                    self.follow(wire).await?;
+                }
+                _ = probe.tick() => {
+                    if wire.heard.elapsed() > SILENCE {
+                        return Err(format!("nothing heard for {SILENCE:?}"));
+                    }
+                    if self.probes.missing() > MISSING_PROBES {
+                        return Err("probes are published but not heard".into());
+                    }
+                    wire.send(&[b"PING"]).await?;
+                    self.follow(wire).await?;
+                }
+            }
+        }
+    }
+
+    /// Subscribes to whom the hub has gained and leaves whom it has lost.
+    async fn follow(&mut self, wire: &mut Wire) -> Result<(), Ended> {
+        let changes = self.interest.changes();
+        self.subscribe(wire, &changes.wanted).await?;
+        for users in changes.unwanted.chunks(SUBSCRIBE_BATCH) {
+            let names: Vec<String> =
+                users.iter().map(|user| self.channels.user(user.as_str())).collect();
+            wire.unsubscribe(&names).await?;
+            self.metrics.redis_subscriptions.sub(i64::try_from(users.len()).unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    async fn subscribe(&mut self, wire: &mut Wire, users: &[UserId]) -> Result<(), Ended> {
+        for users in users.chunks(SUBSCRIBE_BATCH) {
+            wire.subscribe(users.iter().map(|user| self.channels.user(user.as_str()))).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes every complete reply out of the buffer.
+    fn understand(&mut self, wire: &mut Wire) -> Result<(), Ended> {
+        let buffer = std::mem::take(&mut wire.buffer);
+        let mut at = 0;
+        while wire.skip == 0 {
+            let reply = resp::read(&buffer[at..], self.max_payload_bytes);
+            match reply.map_err(|_| "what came is not RESP2")? {
+                None => break,
+                Some((reply, length)) => {
+                    at += length;
+                    self.take(wire, reply)?;
+                }
+            }
+            let skipped = wire.skip.min(buffer.len() - at);
+            wire.skip -= skipped;
+            at += skipped;
+        }
+        wire.buffer = buffer;
+        wire.buffer.advance(at);
+        self.sink.flush();
+        Ok(())
+    }
+
+    fn take(&mut self, wire: &mut Wire, reply: Reply<'_>) -> Result<(), Ended> {
+        match reply {
+            Reply::Message { channel, payload } => {
+                let Ok(name) = std::str::from_utf8(channel) else { return Ok(()) };
+                match self.channels.heard(name) {
+                    Heard::Published(target) => self.sink.receive(target, name, payload),
+                    Heard::Control => self.obey(payload),
+                    Heard::Probe => {
+                        let number = std::str::from_utf8(payload).ok().and_then(|n| n.parse().ok());
+                        self.probes.returned.fetch_max(number.unwrap_or(0), Ordering::Relaxed);
+                    }
+                    Heard::Unknown => {}
+                }
+            }
+            Reply::Oversized { channel, skip } => {
+                wire.skip = skip;
+                let name = std::str::from_utf8(channel).unwrap_or_default();
+                if let Heard::Published(target) = self.channels.heard(name) {
+                    self.sink.oversized(target);
+                }
+            }
+            Reply::Subscribed(channel) => self.confirmed(wire, channel),
+            Reply::Unsubscribed(_) | Reply::Ok | Reply::Other => {}
+            // NOPERM and NOAUTH too: somebody may repair the permissions, so this is tried again.
+            Reply::Error(text) => return Err(format!("Redis said: {text}")),
+        }
+        Ok(())
+    }
+
+    fn confirmed(&mut self, wire: &mut Wire, channel: &[u8]) {
+        let name = std::str::from_utf8(channel).unwrap_or_default();
+        let target = self.channels.heard(name);
+        if let Heard::Published(crate::notification::Target::User(user)) = target {
+            self.interest.confirmed(user);
+            self.metrics.redis_subscriptions.inc();
+        }
+        wire.unconfirmed = wire.unconfirmed.saturating_sub(1);
+        if wire.unconfirmed == 0 && !self.link.is_up() {
+            self.link.set(true);
+            self.metrics.redis_connected.set(1);
+            tracing::info!(redis = self.endpoint.address(), "subscribed to Redis");
+        }
+    }
+
+    fn obey(&mut self, order: &[u8]) {
+        match serde_json::from_slice(order) {
+            Ok(super::Order::Disconnect { user }) => self.sink.disconnect(&user),
+            Err(_) => tracing::warn!("an order from another replica is not understood"),
+        }
+    }
+
+    fn own_probe(&self) -> String {
+        self.channels.probe(&self.replica)
+    }
+}
+
+/// The pause since the last look is over, and somebody new is wanted. In this order: dropped between
+/// the two it would forget what it was told.
+async fn wanted(interest: &dyn Interest, not_before: Instant) {
+    tokio::time::sleep_until(not_before).await;
+    interest.wanted().notified().await;
+}
+
+/// The connection and what is known of it.
+struct Wire {
+    input: ReadHalf<Stream>,
+    output: WriteHalf<Stream>,
+    buffer: BytesMut,
+    /// Bytes of an oversized payload still to come.
+    skip: usize,
+    unconfirmed: usize,
+    heard: Instant,
+}
+
+impl Wire {
+    async fn read(&mut self) -> Result<(), Ended> {
+        self.buffer.reserve(READ_BUFFER);
+        match self.input.read_buf(&mut self.buffer).await {
+            Ok(0) => return Err("Redis closed the connection".into()),
+            Ok(_) => self.heard = Instant::now(),
+            Err(error) => return Err(error.to_string()),
+        }
+        let skipped = self.skip.min(self.buffer.len());
+        self.skip -= skipped;
+        self.buffer.advance(skipped);
+        Ok(())
+    }
+
+    async fn subscribe(&mut self, channels: impl Iterator<Item = String>) -> Result<(), Ended> {
+        let names: Vec<String> = channels.collect();
+        self.unconfirmed += names.len();
+        self.send_named("SUBSCRIBE", &names).await
+    }
+
+    async fn unsubscribe(&mut self, names: &[String]) -> Result<(), Ended> {
+        self.send_named("UNSUBSCRIBE", names).await
+    }
+
+    async fn send_named(&mut self, command: &str, names: &[String]) -> Result<(), Ended> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let words: Vec<&[u8]> = std::iter::once(command.as_bytes())
+            .chain(names.iter().map(|name| name.as_bytes()))
+            .collect();
+        self.send(&words).await
+    }
+
+    async fn send(&mut self, words: &[&[u8]]) -> Result<(), Ended> {
+        let mut bytes = Vec::new();
+        resp::command(words.iter().copied(), &mut bytes);
+        let written = timeout(WRITE_TIMEOUT, async {
+            self.output.write_all(&bytes).await?;
+            self.output.flush().await
+        });
+        match written.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_elapsed) => Err(format!("Redis took no command for {WRITE_TIMEOUT:?}")),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The names of everything in Redis. No other file makes or reads one.
+
+use std::borrow::Cow;
+
+use crate::notification::Target;
+
+/// Placeholder in the template of user channels.
+const USER: &str = "{user_id}";
+
+/// Channel and key names of one installation.
+#[derive(Clone, Debug)]
+pub struct Channels {
+    user_before: String,
+    user_after: String,
+    broadcast: String,
+    prefix: String,
+}
+
+/// What a channel's name means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard<'a> {
+    Published(Target<'a>),
+    /// From one replica to all.
+    Control,
+    /// From one replica to itself.
+    Probe,
+    Unknown,
+}
+
+impl Channels {
+    /// `user` holds `{user_id}` once; without it, the id goes to the end.
+    pub fn new(user: &str, broadcast: &str, prefix: &str) -> Self {
+        let (before, after) = user.split_once(USER).unwrap_or((user, ""));
+        Self {
+            user_before: before.to_owned(),
+            user_after: after.to_owned(),
+            broadcast: broadcast.to_owned(),
+            prefix: prefix.to_owned(),
+        }
+    }
+
+    /// Where to publish for `target`.
+    pub fn of(&self, target: Target<'_>) -> Cow<'_, str> {
+        match target {
+            Target::User(user) => self.user(user).into(),
+            Target::Broadcast => self.broadcast().into(),
+        }
+    }
+
+    pub fn user(&self, user: &str) -> String {
+        [&self.user_before, user, &self.user_after].concat()
+    }
+
+    pub fn broadcast(&self) -> &str {
+        &self.broadcast
+    }
+
+    pub fn control(&self) -> String {
+        format!("{}control", self.prefix)
+    }
+
+    pub fn probe(&self, replica: &str) -> String {
+        format!("{}probe:{replica}", self.prefix)
+    }
+
+    pub fn heard<'a>(&self, channel: &'a str) -> Heard<'a> {
+        if channel == self.broadcast {
+            return Heard::Published(Target::Broadcast);
+        }
+        match channel.strip_prefix(self.prefix.as_str()) {
+            Some("control") => return Heard::Control,
+            Some(rest) if rest.starts_with("probe:") => return Heard::Probe,
+            _ => {}
+        }
+        channel
+            .strip_prefix(self.user_before.as_str())
+            .and_then(|rest| rest.strip_suffix(self.user_after.as_str()))
+            .map_or(Heard::Unknown, |user| Heard::Published(Target::User(user)))
+    }
+
+    /// Hash of user to number of sockets, over all replicas. All presence keys share a hash tag, so that
+    /// one script may touch them in a cluster.
+    pub fn presence_users(&self) -> String {
+        format!("{}{{presence}}:users", self.prefix)
+    }
+
+    /// Number of sockets, over all replicas.
+    pub fn presence_total(&self) -> String {
+        format!("{}{{presence}}:total", self.prefix)
+    }
+
+    /// Sorted set of replica to the time of its last word, in milliseconds of Redis's clock.
+    pub fn presence_replicas(&self) -> String {
+        format!("{}{{presence}}:replicas", self.prefix)
+    }
+
+    /// Hash of user to number of sockets on one replica.
+    pub fn presence_replica(&self, replica: &str) -> String {
+        format!("{}{{presence}}:replica:{replica}", self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channels_are_made_and_read_back() {
+        let channels = Channels::new("user:{user_id}:notifications", "broadcast:notifications", "c:");
+        for user in ["42", "a:b", "ü", "user::notifications", "{user_id}"] {
+            let channel = channels.user(user);
+            assert_eq!(channels.heard(&channel), Heard::Published(Target::User(user)), "{channel}");
+        }
+        assert_eq!(channels.user("42"), "user:42:notifications");
+        assert_eq!(channels.heard("broadcast:notifications"), Heard::Published(Target::Broadcast));
+        assert_eq!(channels.heard(&channels.control()), Heard::Control);
+        assert_eq!(channels.heard(&channels.probe("r1")), Heard::Probe);
+        assert_eq!(channels.heard("other"), Heard::Unknown);
+    }
+
+    #[test]
+    fn only_the_placeholder_is_replaced() {
+        let channels = Channels::new("user:{{user_id}}:notifications", "b", "c:");
+        assert_eq!(channels.user("42"), "user:{42}:notifications");
+    }
+}

@@ -1,0 +1,167 @@
+//! Commands on pooled connections. Every one has a deadline, and its round trip is measured.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use deadpool_redis::{Manager, Pool, PoolConfig, Runtime, Timeouts};
+use redis::{FromRedisValue, Pipeline, RedisError, Script};
+use tokio::time::timeout;
+
+use super::Order;
+use super::channels::Channels;
+use super::connect::{BadEndpoint, CONNECT_TIMEOUT, Endpoint};
+use crate::broker::{Away, Census};
+use crate::notification::{Target, UserId};
+use crate::telemetry::Metrics;
+
+/// Connections for commands. They are multiplexed, so a few suffice.
+const POOL_SIZE: usize = 4;
+/// How long one command, or one pipeline, may take, waiting for a connection included.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A client of the shared Redis that publishes and asks; it does not listen.
+pub struct Commands {
+    pool: Pool,
+    pub(super) channels: Channels,
+    metrics: Arc<Metrics>,
+    address: String,
+}
+
+impl Commands {
+    /// For programs that publish without being a replica.
+    ///
+    /// # Errors
+    /// The URL or a certificate cannot be used. Redis itself is not asked yet.
+    pub fn new(
+        config: &crate::config::Redis,
+        channels: Channels,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, BadEndpoint> {
+        Self::connect(&Endpoint::new(config)?, channels, metrics)
+    }
+
+    pub(super) fn connect(
+        endpoint: &Endpoint,
+        channels: Channels,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, BadEndpoint> {
+        let manager = Manager::new(endpoint.info().clone()).map_err(BadEndpoint::from)?;
+        let timeouts = Timeouts {
+            wait: Some(COMMAND_TIMEOUT),
+            create: Some(CONNECT_TIMEOUT),
+            recycle: Some(CONNECT_TIMEOUT),
+        };
+        let config = PoolConfig { max_size: POOL_SIZE, timeouts, ..PoolConfig::default() };
+        let pool = Pool::builder(manager)
+            .config(config)
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(BadEndpoint::from)?;
+        Ok(Self { pool, channels, metrics, address: endpoint.address() })
+    }
+
+    /// `host:port`, for people.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Publishes in order; how many subscribers each had.
+    pub async fn publish(&self, items: &[(Target<'_>, &str)]) -> Result<Vec<u64>, Away> {
+        let mut pipeline = redis::pipe();
+        for (target, payload) in items {
+            pipeline.publish(self.channels.of(*target).as_ref(), payload);
+        }
+        self.run("publish", &pipeline).await
+    }
+
+    pub(super) async fn order(&self, order: &Order) -> Result<(), Away> {
+        let text = serde_json::to_string(order).map_err(|error| Away(error.to_string()))?;
+        let mut pipeline = redis::pipe();
+        pipeline.publish(self.channels.control(), text);
+        self.run::<(u64,)>("publish", &pipeline).await.map(|_| ())
+    }
+
+    pub(super) async fn probe(&self, replica: &str, number: u64) -> Result<(), Away> {
+        let mut pipeline = redis::pipe();
+        pipeline.publish(self.channels.probe(replica), number);
+        self.run::<(u64,)>("publish", &pipeline).await.map(|_| ())
+    }
+
+    pub(super) async fn census(&self) -> Result<Census, Away> {
+        let mut pipeline = redis::pipe();
+        pipeline.hlen(self.channels.presence_users()).get(self.channels.presence_total());
+        let (users, connections): (u64, Option<u64>) = self.run("census", &pipeline).await?;
+        Ok(Census { users, connections: connections.unwrap_or_default() })
+    }
+
+    pub(super) async fn connections_of(&self, user: &UserId) -> Result<u64, Away> {
+        let mut pipeline = redis::pipe();
+        pipeline.hget(self.channels.presence_users(), user.as_str());
+        let (count,): (Option<u64>,) = self.run("presence", &pipeline).await?;
+        Ok(count.unwrap_or_default())
+    }
+
+    /// `INFO server`'s version of the server, such as `7.0.15`.
+    pub async fn version(&self) -> Result<String, Away> {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("INFO").arg("server");
+        let (info,): (String,) = self.run("info", &pipeline).await?;
+        let version = info.lines().find_map(|line| line.strip_prefix("redis_version:"));
+        Ok(version.unwrap_or("unknown").trim().to_owned())
+    }
+
+    async fn run<T: FromRedisValue>(
+        &self,
+        command: &'static str,
+        pipeline: &Pipeline,
+    ) -> Result<T, Away> {
+        self.measured(command, async {
+            let mut connection = self.pool.get().await.map_err(|error| Away(error.to_string()))?;
+            pipeline.query_async(&mut connection).await.map_err(Away::from)
+        })
+        .await
+    }
+
+    /// Runs a script by its hash; the library loads it when Redis does not have it (any more).
+    pub(super) async fn script<T: FromRedisValue>(
+        &self,
+        command: &'static str,
+        script: &Script,
+        keys: &[String],
+        arguments: &[String],
+    ) -> Result<T, Away> {
+        self.measured(command, async {
+            let mut connection = self.pool.get().await.map_err(|error| Away(error.to_string()))?;
+            let mut call = script.prepare_invoke();
+            for key in keys {
+                call.key(key);
+            }
+            for argument in arguments {
+                call.arg(argument);
+            }
+            call.invoke_async(&mut connection).await.map_err(Away::from)
+        })
+        .await
+    }
+
+    async fn measured<T>(
+        &self,
+        command: &'static str,
+        run: impl Future<Output = Result<T, Away>>,
+    ) -> Result<T, Away> {
+        let started = Instant::now();
+        let result = timeout(COMMAND_TIMEOUT, run)
+            .await
+            .unwrap_or_else(|_elapsed| Err(Away(format!("no answer within {COMMAND_TIMEOUT:?}"))));
+        let seconds = started.elapsed().as_secs_f64();
+        self.metrics.redis_command_seconds.with_label_values(&[command]).observe(seconds);
+        result
+    }
+}
+
+impl From<RedisError> for Away {
+    fn from(error: RedisError) -> Self {
+        Self(error.to_string())
+    }
+}

@@ -1,0 +1,114 @@
+//! Replicas that share a Redis: one connection that only listens (`bus`), a pool for commands, and a task
+//! that tells how many sockets each user has here (`presence`).
+
+mod bus;
+mod channels;
+mod commands;
+mod connect;
+mod presence;
+mod resp;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+pub use channels::Channels;
+pub use commands::Commands;
+pub use connect::BadEndpoint;
+
+use super::{Away, Census, Claim, Interest, Link, Sink};
+use crate::config;
+use crate::notification::{Target, UserId};
+use crate::telemetry::Metrics;
+use bus::{Bus, Probes};
+use connect::Endpoint;
+use presence::{Presence, Registrar};
+
+/// What one replica asks of all.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Order {
+    Disconnect { user: String },
+}
+
+/// The broker of replicas that share a Redis.
+pub struct Redis {
+    commands: Arc<Commands>,
+    registrar: Registrar,
+    link: Arc<Link>,
+}
+
+/// What [`Redis::start`] needs to know.
+pub struct Setup {
+    pub channels: Channels,
+    /// Unique to this run of this replica.
+    pub replica: String,
+    pub max_payload_bytes: usize,
+    pub metrics: Arc<Metrics>,
+}
+
+impl Redis {
+    /// Starts listening and reporting on the current runtime. Redis need not be there yet.
+    ///
+    /// # Errors
+    /// The URL or a certificate cannot be used.
+    pub fn start(
+        config: &config::Redis,
+        setup: Setup,
+        interest: Arc<dyn Interest>,
+        sink: Box<dyn Sink>,
+    ) -> Result<Arc<Self>, BadEndpoint> {
+        let Setup { channels, replica, max_payload_bytes, metrics } = setup;
+        let endpoint = Endpoint::new(config)?;
+        let commands =
+            Arc::new(Commands::connect(&endpoint, channels.clone(), metrics.clone())?);
+        let (link, probes) = (Arc::<Link>::default(), Arc::<Probes>::default());
+        let bus = Bus {
+            endpoint,
+            channels,
+            replica: replica.clone(),
+            interest: interest.clone(),
+            sink,
+            link: link.clone(),
+            probes: probes.clone(),
+            metrics,
+            max_payload_bytes,
+        };
+        tokio::spawn(bus.run());
+        let (presence, registrar) =
+            Presence::new(commands.clone(), replica, interest, probes);
+        tokio::spawn(presence.run());
+        Ok(Arc::new(Self { commands, registrar, link }))
+    }
+
+    pub(super) fn link(&self) -> &Link {
+        &self.link
+    }
+
+    pub(super) async fn publish_all(
+        &self,
+        items: &[(Target<'_>, &str)],
+    ) -> Result<Vec<u64>, Away> {
+        self.commands.publish(items).await
+    }
+
+    pub(super) async fn claim(&self, user: &UserId) -> Claim {
+        self.registrar.claim(user).await
+    }
+
+    pub(super) async fn census(&self) -> Result<Census, Away> {
+        self.commands.census().await
+    }
+
+    pub(super) async fn connections_of(&self, user: &UserId) -> Result<u64, Away> {
+        self.commands.connections_of(user).await
+    }
+
+    pub(super) async fn disconnect(&self, user: &UserId) -> Result<(), Away> {
+        self.commands.order(&Order::Disconnect { user: user.as_str().to_owned() }).await
+    }
+
+    pub(super) async fn stop(&self) {
+        self.registrar.stop().await;
+    }
+}

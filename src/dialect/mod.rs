@@ -1,0 +1,95 @@
+//! How each kind of client speaks: pure text in, text out; no IO and no clock.
+
+mod bare;
+mod command;
+mod envelope;
+mod message;
+
+pub use command::{BadCommand, Command, Request};
+pub use message::Message;
+
+use crate::notification::Notification;
+
+/// WebSocket subprotocol of [`Dialect::Campanile`].
+pub const SUBPROTOCOL: &str = "campanile.v1";
+
+/// A kind of client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// `/ws/notifications`: `{type,data}` frames, as the messaging app's clients expect them.
+    Envelope,
+    /// The envelope with subprotocol `campanile.v1`: also greets, warns and advises.
+    Campanile,
+    /// `/api/ws`: every frame is a notification, inbound text is ignored.
+    Bare,
+}
+
+/// How a notification is written. Dialects of one form share the encoded frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    Envelope,
+    Bare,
+}
+
+impl Form {
+    pub const ALL: [Self; 2] = [Self::Envelope, Self::Bare];
+
+    /// Appends `notification` to `out`.
+    pub fn write(self, notification: &Notification, out: &mut Vec<u8>) {
+        match self {
+            Self::Envelope => envelope::write_notification(notification, out),
+            Self::Bare => bare::write_notification(notification, out),
+        }
+    }
+}
+
+impl Dialect {
+    pub const ALL: [Self; 3] = [Self::Envelope, Self::Campanile, Self::Bare];
+
+    /// The value of the metrics' `dialect` label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Envelope => "envelope",
+            Self::Campanile => SUBPROTOCOL,
+            Self::Bare => "bare",
+        }
+    }
+
+    pub fn form(self) -> Form {
+        match self {
+            Self::Envelope | Self::Campanile => Form::Envelope,
+            Self::Bare => Form::Bare,
+        }
+    }
+
+    /// Largest inbound frame in bytes unless configured: the seeds' own limits.
+    pub fn default_max_frame_bytes(self) -> usize {
+        match self {
+            Self::Envelope | Self::Campanile => 4096,
+            Self::Bare => 512,
+        }
+    }
+
+    /// Reads one inbound text. `Ok(None)` where the dialect ignores what clients say.
+    ///
+    /// # Errors
+    /// [`BadCommand`], to be answered with an error frame.
+    pub fn read(self, text: &str) -> Result<Option<Request>, BadCommand> {
+        match self {
+            Self::Envelope | Self::Campanile => Request::read(text).map(Some),
+            Self::Bare => Ok(None),
+        }
+    }
+
+    /// The frame for `message`, or `None` where clients of this dialect do not know it.
+    pub fn write(self, message: &Message<'_>) -> Option<String> {
+        match self {
+            Self::Bare => None,
+            Self::Envelope if message.needs_subprotocol() => None,
+            Self::Envelope | Self::Campanile => Some(envelope::write(message)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

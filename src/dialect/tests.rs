@@ -1,0 +1,118 @@
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::notification::{MissingId, Target, UserId};
+
+fn notification(payload: &str) -> Notification {
+    let now = "2026-01-02T03:04:05Z".parse().unwrap();
+    Notification::parse(payload.as_bytes(), Target::User("42"), MissingId::Fresh, now, 4096).unwrap()
+}
+
+fn written(form: Form, payload: &str) -> Value {
+    let mut out = Vec::new();
+    form.write(&notification(payload), &mut out);
+    serde_json::from_slice(&out).unwrap()
+}
+
+const SENT: &str =
+    r#"{"id":"a","type":"t","timestamp":"2026-01-02T03:04:05Z","user_id":"42","room_id":7}"#;
+
+#[test]
+fn bare_is_the_object_itself() {
+    let mut out = Vec::new();
+    Form::Bare.write(&notification(SENT), &mut out);
+    assert_eq!(out, SENT.as_bytes());
+}
+
+#[test]
+fn the_envelope_adds_the_messaging_apps_names() {
+    assert_eq!(
+        written(Form::Envelope, SENT),
+        json!({"type":"notification","data":{"notification_id":"a","notification_type":"t","id":"a",
+            "type":"t","timestamp":"2026-01-02T03:04:05Z","user_id":"42","room_id":7}})
+    );
+}
+
+#[test]
+fn the_envelopes_names_agree_with_the_canonical_ones() {
+    let value = written(
+        Form::Envelope,
+        r#"{"id":1,"notification_id":2,"type":"a","notification_type":"b","user_id":42,"x":[]}"#,
+    );
+    let data = &value["data"];
+    assert_eq!((&data["notification_id"], &data["notification_type"]), (&json!(1), &json!("a")));
+    assert_eq!(data["x"], json!([]));
+}
+
+#[test]
+fn commands_are_read_with_their_reference() {
+    let cases = [
+        (r#"{"type":"ping"}"#, Command::Ping, None),
+        (r#"{"type":"ping","ref":[1]}"#, Command::Ping, Some("[1]")),
+        (r#"{"type":"mark_read","notification_id":"n"}"#, Command::MarkRead { id: "n".into() }, None),
+        (r#"{"type":"mark_read","notification_id":5}"#, Command::MarkRead { id: "5".into() }, None),
+        (r#"{"type":"refresh","token":"t"}"#, Command::Refresh { token: "t".into() }, None),
+    ];
+    for (text, command, reference) in cases {
+        let request = Dialect::Envelope.read(text).unwrap().unwrap();
+        assert_eq!(request.command, command, "{text}");
+        assert_eq!(request.reference.as_ref().map(|r| r.get()), reference, "{text}");
+    }
+    assert!(Dialect::Bare.read("anything").unwrap().is_none());
+}
+
+#[test]
+fn bad_commands_say_what_is_wrong() {
+    let cases = [
+        ("", "bad_json"),
+        ("{", "bad_json"),
+        ("[]", "bad_fields"),
+        ("{}", "bad_fields"),
+        (r#"{"type":7}"#, "bad_fields"),
+        (r#"{"type":"dance"}"#, "unknown_type"),
+        (r#"{"type":"mark_read"}"#, "bad_fields"),
+        (r#"{"type":"mark_read","notification_id":{}}"#, "bad_fields"),
+        (r#"{"type":"list","limit":-1}"#, "bad_fields"),
+    ];
+    for (text, code) in cases {
+        assert_eq!(Request::read(text).unwrap_err().code, code, "{text}");
+    }
+}
+
+#[test]
+fn messages_look_as_documented() {
+    let reference = serde_json::value::RawValue::from_string("7".into()).unwrap();
+    let user = UserId::new("42").unwrap();
+    let cases = [
+        (Message::Pong { reference: None }, json!({"type":"pong"})),
+        (Message::Pong { reference: Some(&reference) }, json!({"type":"pong","ref":7})),
+        (
+            Message::Error { code: "c", text: "say \"why\"", reference: Some(&reference) },
+            json!({"type":"error","data":{"code":"c","message":"say \"why\""},"ref":7}),
+        ),
+        (
+            Message::Connected {
+                connection_id: "1-2",
+                user: &user,
+                ping_interval: Duration::from_secs(54),
+            },
+            json!({"type":"connected","data":{"connection_id":"1-2","user_id":"42","ping_interval":54.0}}),
+        ),
+        (
+            Message::TokenExpiring { left: Duration::from_secs(30) },
+            json!({"type":"token_expiring","data":{"in_s":30}}),
+        ),
+        (
+            Message::Reconnect { after: Duration::from_millis(1500), reason: "restarting" },
+            json!({"type":"reconnect","data":{"after_ms":1500,"reason":"restarting"}}),
+        ),
+    ];
+    for (message, want) in cases {
+        let frame = Dialect::Campanile.write(&message).unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&frame).unwrap(), want);
+        assert_eq!(Dialect::Bare.write(&message), None);
+        assert_eq!(Dialect::Envelope.write(&message).is_none(), message.needs_subprotocol());
+    }
+}

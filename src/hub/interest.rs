@@ -1,0 +1,135 @@
+//! What the broker has to be subscribed to: derived from the hub, never the other way round.
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::{Hub, LINGER};
+use crate::broker::{self, Changes};
+use crate::notification::UserId;
+
+/// Changes not yet taken by the broker. Each list has at most one item per join or leave since then, and
+/// the broker takes them every few milliseconds, with or without a link.
+#[derive(Default)]
+pub struct Interest {
+    changes: Mutex<Changes>,
+    idle: Mutex<VecDeque<(Instant, UserId)>>,
+    counted: Mutex<Vec<UserId>>,
+    wanted: Notify,
+    recount: Notify,
+}
+
+impl Interest {
+    pub(super) fn want(&self, user: UserId) {
+        lock(&self.changes).wanted.push(user);
+        self.wanted.notify_one();
+    }
+
+    pub(super) fn idle(&self, user: UserId) {
+        lock(&self.idle).push_back((Instant::now() + LINGER, user));
+    }
+
+    pub(super) fn counted(&self, user: UserId) {
+        lock(&self.counted).push(user);
+        self.recount.notify_one();
+    }
+
+    /// Users whose linger has ended by `now`.
+    fn expired(&self, now: Instant) -> Vec<UserId> {
+        let mut idle = lock(&self.idle);
+        let due = idle.iter().take_while(|(deadline, _)| *deadline <= now).count();
+        idle.drain(..due).map(|(_, user)| user).collect()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl broker::Interest for Hub {
+    fn link_up(&self) {
+        let link = self.links.fetch_add(1, Ordering::Relaxed) + 1;
+        // What was wanted so far is part of `everyone`, which the broker asks for next.
+        lock(&self.interest.changes).wanted.clear();
+        self.link.store(link, Ordering::Release);
+    }
+
+    fn link_down(&self) {
+        self.link.store(0, Ordering::Release);
+    }
+
+    fn everyone(&self) -> Vec<UserId> {
+        let mut users = Vec::with_capacity(self.users());
+        for shard in &self.shards {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            users.extend(shard.keys().cloned());
+        }
+        users
+    }
+
+    fn changes(&self) -> Changes {
+        let now = Instant::now();
+        let mut changes = std::mem::take(&mut *lock(&self.interest.changes));
+        for user in self.interest.expired(now) {
+            let mut shard = self.shard(user.as_str());
+            let over = shard.get(&user).and_then(|entry| entry.idle_since);
+            if over.is_some_and(|since| since + LINGER <= now) {
+                shard.remove(&user);
+                changes.unwanted.push(user);
+            }
+        }
+        changes
+    }
+
+    fn wanted(&self) -> &Notify {
+        &self.interest.wanted
+    }
+
+    fn confirmed(&self, user: &str) {
+        let mut shard = self.shard(user);
+        let Some(entry) = shard.get_mut(user) else { return };
+        entry.confirmed = self.link.load(Ordering::Acquire);
+        for confirm in entry.waiting.take().into_iter().flat_map(|waiting| *waiting) {
+            // Whoever waited may have given up.
+            confirm.send(()).ok();
+        }
+    }
+
+    fn recounted(&self) -> Vec<(UserId, usize)> {
+        let mut users = std::mem::take(&mut *lock(&self.interest.counted));
+        users.sort_unstable();
+        users.dedup();
+        users
+            .into_iter()
+            .map(|user| {
+                let count = self.connections_of(user.as_str());
+                (user, count)
+            })
+            .collect()
+    }
+
+    fn recount_all(&self) {
+        let everyone = self.everyone();
+        lock(&self.interest.counted).extend(everyone);
+        self.interest.recount.notify_one();
+    }
+
+    fn recount(&self) -> &Notify {
+        &self.interest.recount
+    }
+
+    fn connections(&self) -> usize {
+        Hub::connections(self)
+    }
+
+    fn users(&self) -> usize {
+        Hub::users(self)
+    }
+
+    fn connections_of(&self, user: &str) -> usize {
+        Hub::connections_of(self, user)
+    }
+}

@@ -1,0 +1,219 @@
+//! One connection as a state machine: what it may say, when it is pinged, when it ends. No IO, no clock.
+
+mod close;
+mod heartbeat;
+mod manners;
+mod moment;
+
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+
+pub use close::CloseReason;
+pub use heartbeat::{Beat, Heartbeat, Rhythm};
+pub use manners::{Manners, Verdict};
+pub use moment::{Clock, Moment, millis};
+
+use crate::dialect::{Command, Dialect, Message};
+
+/// How long before a token expires its client is warned, in milliseconds.
+const EXPIRY_WARNING: u64 = 30_000;
+
+/// What all sessions of a replica have in common.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    pub rhythm: Rhythm,
+    pub commands_per_second: Option<u32>,
+}
+
+/// The state of one connection.
+#[derive(Debug)]
+pub struct Session {
+    dialect: Dialect,
+    heartbeat: Heartbeat,
+    manners: Manners,
+    expires: Option<Moment>,
+    warned: bool,
+}
+
+/// What an inbound text leads to: perhaps a frame to send, and then something to do.
+#[derive(Debug, Default)]
+pub struct Reaction {
+    pub say: Option<String>,
+    pub then: Then,
+}
+
+#[derive(Debug, Default)]
+pub enum Then {
+    #[default]
+    Listen,
+    Close(CloseReason),
+    /// Check the token, then call [`Session::refreshed`] or [`Session::refuse`].
+    Refresh { token: String, reference: Option<Box<RawValue>> },
+}
+
+/// What is due at a deadline.
+#[derive(Debug)]
+pub struct Due {
+    pub ping: bool,
+    pub say: Option<String>,
+    pub close: Option<CloseReason>,
+    pub next: Moment,
+}
+
+impl Session {
+    /// `jitter` in `0.0..1.0` spreads the first pings.
+    pub fn new(
+        dialect: Dialect,
+        rules: &Rules,
+        expires: Option<Moment>,
+        now: Moment,
+        jitter: f64,
+    ) -> Self {
+        Self {
+            dialect,
+            heartbeat: Heartbeat::new(now, rules.rhythm, jitter),
+            manners: Manners::new(now, rules.commands_per_second),
+            expires,
+            warned: false,
+        }
+    }
+
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Any frame arrived.
+    pub fn heard(&mut self, now: Moment) {
+        self.heartbeat.heard(now);
+    }
+
+    /// A text frame arrived.
+    pub fn on_text(&mut self, text: &str, rules: &Rules, now: Moment) -> Reaction {
+        let request = match self.dialect.read(text) {
+            Ok(None) => return Reaction::default(),
+            Ok(Some(request)) => request,
+            Err(bad) => {
+                return self.complain(
+                    bad.code,
+                    &bad.text,
+                    bad.reference.as_deref(),
+                    CloseReason::ProtocolErrors,
+                );
+            }
+        };
+        let reference = request.reference.as_deref();
+        if !self.manners.admit(now, rules.commands_per_second) {
+            let text = "too many commands in a second";
+            return self.complain("rate_limited", text, reference, CloseReason::RateLimit);
+        }
+        self.manners.good();
+        match request.command {
+            Command::Ping => self.answer(&Message::Pong { reference }),
+            Command::Refresh { token } => Reaction {
+                say: None,
+                then: Then::Refresh { token, reference: request.reference },
+            },
+            Command::Auth { .. } => self.answer(&Message::Error {
+                code: "already_authenticated",
+                text: "this connection has its user; send \"refresh\" to renew the token",
+                reference,
+            }),
+            Command::GetUnreadCount
+            | Command::MarkRead { .. }
+            | Command::MarkAllRead
+            | Command::Delete { .. }
+            | Command::List { .. } => self.answer(&Message::Error {
+                code: "inbox_disabled",
+                text: "this gateway keeps no inbox",
+                reference,
+            }),
+        }
+    }
+
+    /// A binary frame arrived; no dialect has any.
+    pub fn on_binary(&mut self) -> Reaction {
+        if self.dialect == Dialect::Bare {
+            return Reaction::default();
+        }
+        let text = "binary frames are not understood, send text";
+        self.complain("bad_frame", text, None, CloseReason::ProtocolErrors)
+    }
+
+    /// A `refresh` was accepted; the frame to send.
+    pub fn refreshed(
+        &mut self,
+        expires: Option<Moment>,
+        now: Moment,
+        reference: Option<&RawValue>,
+    ) -> Option<String> {
+        self.expires = expires;
+        self.warned = false;
+        let expires_in = expires.map(|at| Duration::from_millis(at.since(now)));
+        self.dialect.write(&Message::Refreshed { expires_in, reference })
+    }
+
+    /// An error frame that costs the client nothing.
+    pub fn refuse(
+        &self,
+        code: &str,
+        text: &str,
+        reference: Option<&RawValue>,
+    ) -> Option<String> {
+        self.dialect.write(&Message::Error { code, text, reference })
+    }
+
+    /// What has become due by `now`.
+    pub fn on_deadline(&mut self, rules: &Rules, now: Moment) -> Due {
+        let mut due = Due { ping: false, say: None, close: None, next: now };
+        match self.heartbeat.beat(now, rules.rhythm) {
+            Beat::Ping => due.ping = true,
+            Beat::Wait => {}
+            Beat::Dead => due.close = Some(CloseReason::PongTimeout),
+        }
+        if let Some(expires) = self.expires {
+            if now >= expires {
+                due.close = Some(CloseReason::TokenExpired);
+            } else if !self.warned && now.after(EXPIRY_WARNING) >= expires {
+                self.warned = true;
+                let left = Duration::from_millis(expires.since(now));
+                due.say = self.dialect.write(&Message::TokenExpiring { left });
+            }
+        }
+        due.next = self.deadline(rules);
+        due
+    }
+
+    /// When [`on_deadline`](Self::on_deadline) has to be called next.
+    pub fn deadline(&self, rules: &Rules) -> Moment {
+        let beat = self.heartbeat.deadline(rules.rhythm);
+        let Some(expires) = self.expires else { return beat };
+        let expiry = if self.warned {
+            expires
+        } else {
+            Moment::from_millis(expires.millis().saturating_sub(EXPIRY_WARNING))
+        };
+        beat.min(expiry)
+    }
+
+    fn answer(&self, message: &Message<'_>) -> Reaction {
+        Reaction { say: self.dialect.write(message), then: Then::Listen }
+    }
+
+    fn complain(
+        &mut self,
+        code: &str,
+        text: &str,
+        reference: Option<&RawValue>,
+        reason: CloseReason,
+    ) -> Reaction {
+        let then = match self.manners.bad() {
+            Verdict::Close => Then::Close(reason),
+            Verdict::Tolerate => Then::Listen,
+        };
+        Reaction { say: self.refuse(code, text, reference), then }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,171 @@
+//! One upgraded connection. Lives on its lane's thread; every method runs to its end without awaiting.
+
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::net::TcpStream;
+use tokio_util::time::delay_queue;
+
+use super::Lane;
+use super::frame::{self, Reader};
+use crate::delivery::Parcel;
+use crate::dialect::{Dialect, Message};
+use crate::hub::{Address, Membership, Outbox};
+use crate::session::{CloseReason, Moment, Session};
+
+/// How long a peer that was told to go has for its own close frame, in milliseconds.
+const CLOSE_LINGER: u64 = 2_000;
+
+/// A socket and what is known of its peer.
+pub struct Conn {
+    pub(super) address: Address,
+    pub(super) dialect: Dialect,
+    /// Set when the upgrade has been answered.
+    pub(super) stream: OnceCell<TcpStream>,
+    pub(super) timer: RefCell<Option<delay_queue::Key>>,
+    pub(super) state: RefCell<State>,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) outbox: Outbox,
+    pub(super) reader: Reader,
+    /// There from the opening on.
+    pub(super) session: Option<Session>,
+    /// Given back as soon as the connection begins to end.
+    pub(super) membership: Option<Membership>,
+    pub(super) ending: Option<CloseReason>,
+    /// A task waits for the socket to take what is in the outbox.
+    pub(super) flushing: bool,
+    pub(super) opened: Option<Moment>,
+    /// Notifications handed over completely.
+    pub(super) sent: u32,
+}
+
+impl Conn {
+    pub(super) fn new(address: Address, dialect: Dialect) -> Self {
+        Self {
+            address,
+            dialect,
+            stream: OnceCell::new(),
+            timer: RefCell::default(),
+            state: RefCell::default(),
+        }
+    }
+
+    /// Hands one notification to the peer.
+    pub(super) fn deliver(self: &Rc<Self>, lane: &Rc<Lane>, parcel: &Arc<Parcel>) {
+        self.send(lane, parcel.frame(self.dialect.form()), Some(parcel));
+    }
+
+    /// Says `text`, if the dialect had anything to say.
+    pub(super) fn say(self: &Rc<Self>, lane: &Rc<Lane>, text: Option<String>) {
+        if let Some(text) = text {
+            let frame = frame::text(text.len(), |out| out.extend_from_slice(text.as_bytes()));
+            self.send(lane, &frame, None);
+        }
+    }
+
+    /// Ends the connection from this side: the last frame, then a short wait for the peer's.
+    pub(super) fn close(self: &Rc<Self>, lane: &Rc<Lane>, reason: CloseReason) {
+        let mut state = self.state.borrow_mut();
+        if state.ending.is_some() {
+            return;
+        }
+        state.ending = Some(reason);
+        let membership = state.membership.take();
+        if reason == CloseReason::TooSlow {
+            let queued = state.outbox.bytes();
+            let dropped = state.outbox.abandon();
+            lane.rig.metrics.queued(queued, state.outbox.bytes());
+            lane.rig.metrics.dropped(reason.label(), dropped);
+        }
+        drop(state);
+        drop(membership);
+        if reason.is_sent() {
+            self.send_last(lane, frame::close(reason.code(), reason.text()));
+            lane.set_timer(self, lane.now().after(CLOSE_LINGER));
+        } else {
+            self.cut();
+        }
+    }
+
+    /// Advises a client that knows how to listen, then closes for a restart.
+    pub(super) fn release(self: &Rc<Self>, lane: &Rc<Lane>, after: Duration) {
+        let reason = CloseReason::Restarting;
+        let advice = self.dialect.write(&Message::Reconnect { after, reason: reason.label() });
+        self.say(lane, advice);
+        self.close(lane, reason);
+    }
+
+    /// Takes the socket from a peer that does not listen; the reading task sees its end and cleans up.
+    pub(super) fn cut(&self) {
+        let Some(stream) = self.stream.get() else { return };
+        let socket = SockRef::from(stream);
+        if !self.state.borrow().outbox.is_empty() {
+            // Reset instead of FIN: the kernel would keep up to 4 MB for a peer that stopped reading.
+            socket.set_linger(Some(Duration::ZERO)).ok();
+        }
+        // Fails only on a socket that the peer has closed already.
+        socket.shutdown(std::net::Shutdown::Both).ok();
+    }
+
+    pub(super) fn on_deadline(self: &Rc<Self>, lane: &Rc<Lane>) {
+        // The timer that has just expired is no longer in the queue.
+        *self.timer.borrow_mut() = None;
+        let mut state = self.state.borrow_mut();
+        if state.ending.is_some() {
+            drop(state);
+            return self.cut();
+        }
+        let Some(session) = &mut state.session else { return };
+        let due = session.on_deadline(&lane.rig.rules, lane.now());
+        drop(state);
+        if let Some(reason) = due.close {
+            return self.close(lane, reason);
+        }
+        lane.set_timer(self, due.next);
+        if due.ping {
+            self.send(lane, &frame::ping(), None);
+        }
+        self.say(lane, due.say);
+    }
+
+    /// What is left to do when the socket is gone.
+    pub(super) fn over(&self, lane: &Lane, reason: CloseReason) {
+        let mut state = self.state.borrow_mut();
+        let reason = *state.ending.get_or_insert(reason);
+        let (queued, unsent) = (state.outbox.bytes(), state.outbox.abandon());
+        let metrics = &lane.rig.metrics;
+        metrics.queued(queued, 0);
+        metrics.dropped(reason.label(), unsent);
+        let (membership, opened, sent) = (state.membership.take(), state.opened, state.sent);
+        drop(state);
+        drop(membership);
+        if let Some(key) = self.timer.borrow_mut().take() {
+            lane.forget_timer(&key);
+        }
+        if let Some(opened) = opened {
+            metrics.closed(self.dialect, reason);
+            let lasted = Duration::from_millis(lane.now().since(opened));
+            tracing::info!(
+                connection = self.id(lane),
+                reason = reason.label(),
+                code = reason.code(),
+                lasted = %humantime::format_duration(lasted),
+                sent,
+                "connection closed"
+            );
+        }
+        lane.remove(self);
+    }
+
+    /// Unique among all connections of all replicas.
+    pub(super) fn id(&self, lane: &Lane) -> String {
+        let Address { lane: number, slot, generation } = self.address;
+        format!("{}.{number}.{slot}.{generation}", lane.rig.replica)
+    }
+}

@@ -1,0 +1,224 @@
+//! All sockets of one worker thread: its mail, its timers, its buffer.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::local::LocalHistogram;
+use slab::Slab;
+use tokio::sync::Notify;
+use tokio_util::time::{DelayQueue, delay_queue};
+
+use super::{Conn, Seat, drain};
+use crate::auth::{Identity, Verifier};
+use crate::delivery::Parcel;
+use crate::dialect::Dialect;
+use crate::hub::{Address, Hub, Letter, Mailbox, Quota};
+use crate::session::{Clock, Moment, Rules, millis};
+use crate::telemetry::Metrics;
+
+/// Letters acted on before other tasks of the worker get their turn.
+const TURN: usize = 256;
+/// One read; a worker has one such buffer for all its sockets.
+const READ_BUFFER: usize = 16 * 1024;
+
+/// What all sockets of a replica need.
+pub struct Rig {
+    /// Name of this run of this replica; part of every connection id.
+    pub replica: String,
+    pub hub: Arc<Hub>,
+    pub metrics: Arc<Metrics>,
+    pub verifier: Arc<Verifier>,
+    pub rules: Rules,
+    pub quota: Quota,
+    pub max_frame_bytes: Option<usize>,
+    pub write_timeout: Duration,
+    /// Clock skew that tokens are forgiven.
+    pub leeway: Duration,
+    pub clock: Clock,
+}
+
+impl Rig {
+    /// When a connection with this identity must end. The leeway that let a token in lets it stay.
+    pub fn expiry(&self, identity: &Identity) -> Option<Moment> {
+        let expires_at = identity.expires_at?;
+        let left = Duration::from_secs(expires_at.max(0).unsigned_abs())
+            .saturating_sub(Duration::from_millis(unix_millis()))
+            + self.leeway;
+        Some(self.clock.now().after(millis(left)))
+    }
+}
+
+fn unix_millis() -> u64 {
+    u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default()
+}
+
+/// The sockets of one worker.
+pub struct Lane {
+    pub(super) rig: Arc<Rig>,
+    number: u16,
+    pub(super) conns: RefCell<Slab<Rc<Conn>>>,
+    generations: RefCell<u32>,
+    timers: RefCell<DelayQueue<Address>>,
+    timer_set: Notify,
+    pub(super) buffer: RefCell<Box<[u8]>>,
+    /// Merged into the shared histograms once per batch of letters.
+    pub(super) delivery: RefCell<LocalHistogram>,
+    pub(super) publish_to_delivery: RefCell<LocalHistogram>,
+}
+
+impl Lane {
+    /// Starts the lane of this worker. Must be called on the worker's thread.
+    pub fn start(rig: Arc<Rig>) -> Rc<Self> {
+        let (number, mailbox) = rig.hub.add_lane();
+        let lane = Rc::new(Self {
+            number,
+            conns: RefCell::default(),
+            generations: RefCell::default(),
+            timers: RefCell::default(),
+            timer_set: Notify::new(),
+            buffer: RefCell::new(vec![0; READ_BUFFER].into()),
+            delivery: RefCell::new(rig.metrics.delivery_seconds.local()),
+            publish_to_delivery: RefCell::new(rig.metrics.publish_to_delivery_seconds.local()),
+            rig,
+        });
+        actix_rt::spawn(lane.clone().read_mail(mailbox));
+        actix_rt::spawn(lane.clone().keep_time());
+        lane
+    }
+
+    pub fn rig(&self) -> &Arc<Rig> {
+        &self.rig
+    }
+
+    pub(super) fn now(&self) -> Moment {
+        self.rig.clock.now()
+    }
+
+    /// Takes a slot for a connection that is about to open.
+    pub fn seat(self: &Rc<Self>, dialect: Dialect) -> Seat {
+        let mut generations = self.generations.borrow_mut();
+        *generations = generations.wrapping_add(1);
+        let mut conns = self.conns.borrow_mut();
+        let vacant = conns.vacant_entry();
+        let address = Address {
+            lane: self.number,
+            slot: u32::try_from(vacant.key()).unwrap_or(u32::MAX),
+            generation: *generations,
+        };
+        let conn = Rc::new(Conn::new(address, dialect));
+        vacant.insert(conn.clone());
+        Seat::new(self.clone(), conn)
+    }
+
+    /// The connection at `address`, unless it has gone.
+    pub(super) fn at(&self, address: Address) -> Option<Rc<Conn>> {
+        let conns = self.conns.borrow();
+        let conn = conns.get(address.slot as usize)?;
+        (conn.address == address).then(|| conn.clone())
+    }
+
+    pub(super) fn remove(&self, conn: &Conn) {
+        let mut conns = self.conns.borrow_mut();
+        let slot = conn.address.slot as usize;
+        if conns.get(slot).is_some_and(|tenant| tenant.address == conn.address) {
+            let gone = conns.remove(slot);
+            // Its membership leaves the hub, which must not happen under a borrow of ours.
+            drop(conns);
+            drop(gone);
+        }
+    }
+
+    async fn read_mail(self: Rc<Self>, mailbox: Arc<Mailbox>) {
+        let mut letters = Vec::new();
+        loop {
+            mailbox.take(&mut letters).await;
+            let mut read = 0;
+            for letter in letters.drain(..) {
+                self.open(letter);
+                read += 1;
+                if read % TURN == 0 {
+                    mailbox.done(TURN);
+                    tokio::task::yield_now().await;
+                }
+            }
+            mailbox.done(read % TURN);
+            self.delivery.borrow().flush();
+            self.publish_to_delivery.borrow().flush();
+        }
+    }
+
+    fn open(self: &Rc<Self>, letter: Letter) {
+        match letter {
+            Letter::Deliver(address, parcel) => {
+                if let Some(conn) = self.at(address) {
+                    conn.deliver(self, &parcel);
+                }
+            }
+            Letter::Broadcast(parcel) => {
+                for conn in self.all() {
+                    conn.deliver(self, &parcel);
+                }
+            }
+            Letter::Close(address, reason) => {
+                if let Some(conn) = self.at(address) {
+                    conn.close(self, reason);
+                }
+            }
+            Letter::Drain(window) => {
+                actix_rt::spawn(drain::drain(self.clone(), window));
+            }
+        }
+    }
+
+    pub(super) fn all(&self) -> Vec<Rc<Conn>> {
+        self.conns.borrow().iter().map(|(_, conn)| conn.clone()).collect()
+    }
+
+    async fn keep_time(self: Rc<Self>) {
+        loop {
+            let due = poll_fn(|context| self.timers.borrow_mut().poll_expired(context)).await;
+            match due {
+                Some(expired) => {
+                    let address = expired.into_inner();
+                    if let Some(conn) = self.at(address) {
+                        conn.on_deadline(&self);
+                    }
+                }
+                // An empty queue is ready at once.
+                None => self.timer_set.notified().await,
+            }
+        }
+    }
+
+    pub(super) fn set_timer(&self, conn: &Conn, deadline: Moment) {
+        let at = self.rig.clock.instant(deadline).into();
+        let mut timers = self.timers.borrow_mut();
+        let mut timer = conn.timer.borrow_mut();
+        match &*timer {
+            Some(key) => timers.reset_at(key, at),
+            None => {
+                *timer = Some(timers.insert_at(conn.address, at));
+                self.timer_set.notify_one();
+            }
+        }
+    }
+
+    pub(super) fn forget_timer(&self, key: &delay_queue::Key) {
+        self.timers.borrow_mut().try_remove(key);
+    }
+
+    /// `parcel` is completely written to one socket.
+    pub(super) fn delivered(&self, dialect: Dialect, parcel: &Parcel) {
+        self.rig.metrics.delivered(dialect);
+        self.delivery.borrow().observe(parcel.received().elapsed().as_secs_f64());
+        if let Some(published) = parcel.notification().timestamp() {
+            // Clocks of publishers differ from ours; what seems to come from the future took no time.
+            let age = jiff::Timestamp::now().duration_since(published).as_secs_f64();
+            self.publish_to_delivery.borrow().observe(age.max(0.0));
+        }
+    }
+
+}

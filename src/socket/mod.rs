@@ -1,0 +1,16 @@
+//! The upgraded connection, owned from the 101 on: reading, writing, limits, timeouts, closing.
+//!
+//! Every worker thread has one [`Lane`] that holds its sockets. A lane writes straight to a socket while
+//! it accepts bytes; a task waits per socket for input, and only that.
+
+mod conn;
+mod drain;
+pub mod frame;
+mod lane;
+mod reading;
+mod seat;
+mod writing;
+
+pub use conn::Conn;
+pub use lane::{Lane, Rig};
+pub use seat::Seat;

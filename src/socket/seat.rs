@@ -1,0 +1,80 @@
+use std::rc::Rc;
+
+use tokio::net::TcpStream;
+
+use super::reading::ReadLoop;
+use super::{Conn, Lane};
+use crate::dialect::Message;
+use crate::hub::{Address, Membership};
+use crate::session::{CloseReason, Moment, Session};
+
+/// A slot in a lane, taken before the upgrade is answered, so that what is published meanwhile has
+/// somewhere to wait. Dropping it gives the slot back.
+pub struct Seat {
+    lane: Rc<Lane>,
+    conn: Option<Rc<Conn>>,
+    address: Address,
+}
+
+impl Seat {
+    pub(super) fn new(lane: Rc<Lane>, conn: Rc<Conn>) -> Self {
+        let address = conn.address;
+        Self { lane, conn: Some(conn), address }
+    }
+
+    pub fn address(&self) -> Address {
+        self.address
+    }
+
+    /// Begins to serve: the upgrade has been answered on `stream`. `early` are bytes that came with it.
+    pub fn open(
+        mut self,
+        stream: TcpStream,
+        early: &mut [u8],
+        membership: Membership,
+        expires: Option<Moment>,
+    ) {
+        let Some(conn) = self.conn.take() else { return };
+        let (lane, now) = (&self.lane, self.lane.now());
+        let rig = &lane.rig;
+        let session = Session::new(conn.dialect, &rig.rules, expires, now, fastrand::f64());
+        lane.set_timer(&conn, session.deadline(&rig.rules));
+        rig.metrics.opened(conn.dialect);
+        tracing::info!(
+            connection = conn.id(lane),
+            user = %membership.user(),
+            dialect = conn.dialect.label(),
+            "connection opened"
+        );
+        let greeting = conn.dialect.write(&Message::Connected {
+            connection_id: &conn.id(lane),
+            user: membership.user(),
+            ping_interval: std::time::Duration::from_millis(rig.rules.rhythm.ping_interval),
+        });
+        {
+            let mut state = conn.state.borrow_mut();
+            state.session = Some(session);
+            state.membership = Some(membership);
+            state.opened = Some(now);
+        }
+        conn.greet(lane, greeting);
+        // The loop cleans up from here on, also when it is never polled.
+        let reading = ReadLoop { lane: lane.clone(), conn: conn.clone() };
+        if conn.stream.set(stream).is_err() {
+            return;
+        }
+        conn.send_waiting(lane);
+        if !early.is_empty() && !conn.on_bytes(lane, early) {
+            return;
+        }
+        actix_rt::spawn(reading);
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if let Some(conn) = self.conn.take() {
+            conn.over(&self.lane, CloseReason::Gone);
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Every metric of the gateway, in one place. Labels are closed sets; none names a user.
+
+use prometheus::{
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+use crate::dialect::Dialect;
+use crate::notification::Invalid;
+use crate::session::CloseReason;
+
+/// Buckets for waits inside the gateway: 50 µs to 10 s.
+const FAST: [f64; 14] =
+    [5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.5, 2.0, 10.0];
+/// Buckets for waits that involve others: 1 ms to 60 s.
+const SLOW: [f64; 12] = [1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 1.0, 5.0, 20.0, 60.0];
+
+/// How notifications come in.
+#[derive(Clone, Copy, Debug)]
+pub enum Source {
+    /// Heard on a channel.
+    Pubsub,
+    /// `POST /api/publish`.
+    Http,
+}
+
+impl Source {
+    const ALL: [Self; 2] = [Self::Pubsub, Self::Http];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Pubsub => "pubsub",
+            Self::Http => "http",
+        }
+    }
+}
+
+macro_rules! metrics {
+    ($( $(#[doc = $help:literal])+ $field:ident: $kind:ident = $name:literal $([$($label:literal),+])? $(buckets $buckets:expr)?; )+) => {
+        /// The gateway's metrics; each field's text is its `HELP`.
+        #[derive(Debug)]
+        pub struct Metrics {
+            registry: Registry,
+            $( $(#[doc = $help])+ pub $field: $kind, )+
+        }
+
+        impl Metrics {
+            fn register(registry: Registry) -> Result<Self, prometheus::Error> {
+                $(
+                    let help = concat!($($help),+).trim();
+                    let $field = metrics!(@new $kind, $name, help $(, [$($label),+])? $(, buckets $buckets)?)?;
+                    registry.register(Box::new($field.clone()))?;
+                )+
+                Ok(Self { registry, $($field),+ })
+            }
+
+            /// Names of all metrics that are the gateway's own.
+            pub const NAMES: &[&str] = &[$($name),+];
+        }
+    };
+    (@new Histogram, $name:literal, $help:ident, buckets $buckets:expr) => {
+        Histogram::with_opts(HistogramOpts::new($name, $help).buckets($buckets.to_vec()))
+    };
+    (@new HistogramVec, $name:literal, $help:ident, [$($label:literal),+], buckets $buckets:expr) => {
+        HistogramVec::new(HistogramOpts::new($name, $help).buckets($buckets.to_vec()), &[$($label),+])
+    };
+    (@new $kind:ident, $name:literal, $help:ident, [$($label:literal),+]) => {
+        $kind::new(Opts::new($name, $help), &[$($label),+])
+    };
+    (@new $kind:ident, $name:literal, $help:ident) => { $kind::new($name, $help) };
+}
+
+metrics! {
+    /// Open sockets.
+    connections: IntGaugeVec = "campanile_connections" ["dialect"];
+    /// Users with at least one open socket on this replica.
+    users: IntGauge = "campanile_users";
+    /// Sockets opened.
+    connections_opened: IntCounterVec = "campanile_connections_opened_total" ["dialect"];
+    /// Sockets closed.
+    connections_closed: IntCounterVec = "campanile_connections_closed_total" ["dialect", "reason"];
+    /// Upgrades refused.
+    connections_rejected: IntCounterVec = "campanile_connections_rejected_total" ["reason"];
+    /// From the upgrade request to the 101.
+    handshake_seconds: Histogram = "campanile_handshake_seconds" buckets SLOW;
+    /// Notifications that came in and are valid.
+    notifications_received: IntCounterVec = "campanile_notifications_received_total" ["source"];
+    /// Payloads dropped because they are no notification.
+    notifications_invalid: IntCounterVec = "campanile_notifications_invalid_total" ["source", "reason"];
+    /// Notifications written to a socket.
+    deliveries: IntCounterVec = "campanile_deliveries_total" ["dialect"];
+    /// Notifications meant for a socket and not written to it.
+    deliveries_dropped: IntCounterVec = "campanile_deliveries_dropped_total" ["reason"];
+    /// From the broker's word to the write to the socket.
+    delivery_seconds: Histogram = "campanile_delivery_seconds" buckets FAST;
+    /// From the notification's timestamp to the write to the socket.
+    publish_to_delivery_seconds: Histogram = "campanile_publish_to_delivery_seconds" buckets SLOW;
+    /// Bytes in the outboxes of sockets that do not take them yet.
+    send_queue_bytes: IntGauge = "campanile_send_queue_bytes";
+    /// Deliveries handed to the workers and not yet written or queued.
+    mailbox_letters: IntGauge = "campanile_mailbox_letters";
+    /// 1 while every local user's channel is subscribed.
+    redis_connected: IntGauge = "campanile_redis_connected";
+    /// Subscribing connections that had to be replaced.
+    redis_reconnects: IntCounter = "campanile_redis_reconnects_total";
+    /// User channels subscribed.
+    redis_subscriptions: IntGauge = "campanile_redis_subscriptions";
+    /// Round trips of commands, pool included.
+    redis_command_seconds: HistogramVec = "campanile_redis_command_seconds" ["command"] buckets FAST;
+    /// 1 from SIGTERM on.
+    draining: IntGauge = "campanile_draining";
+    /// 1, with what was built.
+    build_info: IntGaugeVec = "campanile_build_info" ["version", "commit"];
+    /// Seconds since 1970 at which this replica began to serve.
+    started: Gauge = "campanile_start_time_seconds";
+}
+
+impl Metrics {
+    /// # Errors
+    /// Only if two metrics had the same name, which a test excludes.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let metrics = Self::register(Registry::new())?;
+        for dialect in Dialect::ALL {
+            metrics.connections.with_label_values(&[dialect.label()]);
+            metrics.connections_opened.with_label_values(&[dialect.label()]);
+            metrics.deliveries.with_label_values(&[dialect.label()]);
+        }
+        for source in Source::ALL {
+            metrics.notifications_received.with_label_values(&[source.label()]);
+            for reason in Invalid::LABELS {
+                metrics.notifications_invalid.with_label_values(&[source.label(), reason]);
+            }
+        }
+        let commit = option_env!("CAMPANILE_COMMIT").unwrap_or("unknown");
+        metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION"), commit]).set(1);
+        #[cfg(target_os = "linux")]
+        metrics.registry.register(Box::new(
+            prometheus::process_collector::ProcessCollector::for_self(),
+        ))?;
+        Ok(metrics)
+    }
+
+    /// The Prometheus text format.
+    pub fn render(&self) -> String {
+        TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
+    }
+
+    pub fn opened(&self, dialect: Dialect) {
+        self.connections.with_label_values(&[dialect.label()]).inc();
+        self.connections_opened.with_label_values(&[dialect.label()]).inc();
+    }
+
+    pub fn closed(&self, dialect: Dialect, reason: CloseReason) {
+        self.connections.with_label_values(&[dialect.label()]).dec();
+        self.connections_closed.with_label_values(&[dialect.label(), reason.label()]).inc();
+    }
+
+    pub fn rejected(&self, reason: &str) {
+        self.connections_rejected.with_label_values(&[reason]).inc();
+    }
+
+    pub fn received(&self, source: Source) {
+        self.notifications_received.with_label_values(&[source.label()]).inc();
+    }
+
+    pub fn invalid(&self, source: Source, reason: Invalid) {
+        self.notifications_invalid.with_label_values(&[source.label(), reason.label()]).inc();
+    }
+
+    pub fn delivered(&self, dialect: Dialect) {
+        self.deliveries.with_label_values(&[dialect.label()]).inc();
+    }
+
+    pub fn dropped(&self, reason: &str, count: usize) {
+        if count > 0 {
+            self.deliveries_dropped.with_label_values(&[reason]).inc_by(count as u64);
+        }
+    }
+
+    /// An outbox had `before` bytes and has `after` now.
+    pub fn queued(&self, before: usize, after: usize) {
+        let (before, after) = (i64::try_from(before), i64::try_from(after));
+        self.send_queue_bytes.add(after.unwrap_or_default() - before.unwrap_or_default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_can_be_registered_and_shows_with_its_help() {
+        let metrics = Metrics::new().unwrap();
+        metrics.rejected("full");
+        metrics.dropped("too_slow", 1);
+        metrics.closed(Dialect::Bare, CloseReason::Gone);
+        metrics.redis_command_seconds.with_label_values(&["publish"]).observe(0.1);
+        let text = metrics.render();
+        for name in Metrics::NAMES {
+            assert!(text.contains(&format!("# HELP {name} ")), "{name} is missing:\n{text}");
+        }
+        assert!(text.contains("process_resident_memory_bytes"));
+        assert!(!text.contains("# HELP campanile_users \n"));
+    }
+}
