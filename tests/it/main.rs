@@ -1,1 +1,4 @@
-fn main() {}
+//! The integration tests: the real binary as child processes, against real servers.
+
+mod harness;
+mod support;
