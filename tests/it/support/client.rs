@@ -93,7 +93,8 @@ impl Client {
     /// Sends a close frame with 1000 and reads on to the end.
     pub(crate) async fn close(mut self) {
         self.socket.close(None).await.expect("sends a close frame");
-        let drained = timeout(PATIENCE, async { while let Some(Ok(_)) = self.socket.next().await {} });
+        let drained =
+            timeout(PATIENCE, async { while let Some(Ok(_)) = self.socket.next().await {} });
         drained.await.expect("the gateway answers the close");
     }
 

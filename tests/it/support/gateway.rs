@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
+use tokio::time::{sleep, timeout};
+
 use super::http::{self, Response};
 use super::metrics::Metrics;
 use super::ports;
@@ -110,8 +112,8 @@ impl Builder {
     fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_campanile"));
         for (name, _) in std::env::vars_os() {
-            let name_ = name.to_string_lossy();
-            if name_.starts_with("CAMPANILE_") || name_ == "ACCESS_SECRET_KEY" {
+            let text = name.to_string_lossy();
+            if text.starts_with("CAMPANILE_") || text == "ACCESS_SECRET_KEY" {
                 command.env_remove(&name);
             }
         }
@@ -238,16 +240,23 @@ impl Gateway {
     }
 
     async fn wait_ready(&self, probe: &str) -> Result<(), Output> {
-        let ready = until(&format!("the gateway answers {probe} with 200"), PATIENCE, async || {
-            if self.process.exited().is_some() {
-                return Some(false);
+        let one = Duration::from_secs(1);
+        let ready = async {
+            loop {
+                if self.process.exited().is_some() {
+                    return false;
+                }
+                let asked = http::try_request(self.ops, "GET", probe, &[], b"");
+                if let Ok(Ok(Response { status: 200, .. })) = timeout(one, asked).await {
+                    return true;
+                }
+                sleep(Duration::from_millis(5)).await;
             }
-            let response = http::try_request(self.ops, "GET", probe, &[], b"").await.ok()?;
-            (response.status == 200).then_some(true)
-        });
-        let in_time = ready.await;
-        if in_time {
-            return Ok(());
+        };
+        match timeout(PATIENCE, ready).await {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(_) => panic!("{probe} is not 200 after {PATIENCE:?}:\n{}", self.stderr_so_far()),
         }
         let status = self.process.wait_exit(PATIENCE).await;
         Err(Output { status, stdout: self.stdout_so_far(), stderr: self.stderr_so_far() })

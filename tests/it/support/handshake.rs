@@ -147,7 +147,9 @@ impl Connect {
         let mut protocols = self.protocols.clone();
         if let Some(token) = &self.token {
             match &self.token_in {
-                TokenIn::Header => headers.push(("Authorization".into(), format!("Bearer {token}"))),
+                TokenIn::Header => {
+                    headers.push(("Authorization".into(), format!("Bearer {token}")))
+                }
                 TokenIn::Query => {
                     let separator = if path.contains('?') { '&' } else { '?' };
                     path.push_str(&format!("{separator}token={token}"));

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::wait::{eventually, until};
+use super::wait::seen;
 
 /// What a process that ran to its end left behind.
 #[derive(Debug)]
@@ -90,9 +90,9 @@ impl Process {
     /// Waits for the end and for the last of the output.
     pub(crate) async fn wait_exit(&self, within: Duration) -> ExitStatus {
         let what = format!("{} (pid {}) exits", self.name, self.pid);
-        let status = until(&what, within, async || self.exited()).await;
-        eventually("the output of an ended process ends", within, async || {
-            self.stdout.ended() && self.stderr.ended()
+        let status = seen(&what, within, || self.exited()).await;
+        seen("the output of an ended process ends", within, || {
+            (self.stdout.ended() && self.stderr.ended()).then_some(())
         })
         .await;
         status

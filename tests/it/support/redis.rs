@@ -5,15 +5,19 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, ClientTlsConfig, RedisResult, TlsCertificates};
+use redis::{
+    AsyncConnectionConfig, Client, ClientTlsConfig, InfoDict, RedisResult, TlsCertificates,
+};
 use tempfile::TempDir;
+use tokio::time::sleep;
 
 use super::ports;
 use super::process::Process;
 use super::tls::Certificates;
-use super::wait::{PATIENCE, until};
+use super::wait::{PATIENCE, seen, within};
 
 /// The user that the harness itself signs in as once a server has users or a password.
 const ADMIN: (&str, &str) = ("harness", "of-the-tests");
@@ -111,7 +115,8 @@ impl Builder {
         directory: &Path,
         certificates: Option<&Certificates>,
     ) -> String {
-        let (plain, tls) = if self.tls.is_some() { (0, address.port()) } else { (address.port(), 0) };
+        let (plain, tls) =
+            if self.tls.is_some() { (0, address.port()) } else { (address.port(), 0) };
         let directory = directory.display();
         let mut file = format!(
             "bind {}\nport {plain}\ntls-port {tls}\ndir {directory}\nsave \"\"\n",
@@ -183,7 +188,7 @@ impl Redis {
     /// Ends it as an operator would.
     pub(crate) async fn stop(&self) {
         self.process().signal("TERM");
-        until("redis-server stops", PATIENCE, async || self.process().exited()).await;
+        seen("redis-server stops", PATIENCE, || self.process().exited()).await;
     }
 
     /// Ends it as the kernel would when memory is short.
@@ -212,7 +217,12 @@ impl Redis {
     /// What redis-cli prints for this command.
     pub(crate) async fn cli(&self, arguments: &[&str]) -> String {
         let mut command = Command::new("redis-cli");
-        command.args(["-h", &self.address.ip().to_string(), "-p", &self.address.port().to_string()]);
+        command.args([
+            "-h",
+            &self.address.ip().to_string(),
+            "-p",
+            &self.address.port().to_string(),
+        ]);
         if let Some((user, secret)) = self.admin() {
             command.args(["--user", user, "--pass", secret, "--no-auth-warning"]);
         }
@@ -285,17 +295,25 @@ impl Redis {
 
     /// Waits until this very process answers; its log when it ended instead.
     async fn wait_ready(&self) -> Result<(), String> {
-        let pid = format!("process_id:{}", self.pid());
-        until("redis-server answers", PATIENCE, async || {
-            if self.process().exited().is_some() {
-                return Some(Err(self.log()));
+        within("redis-server answers", PATIENCE, async {
+            loop {
+                if self.process().exited().is_some() {
+                    return Err(self.log());
+                }
+                if self.answering_pid().await.is_ok_and(|pid| pid == self.pid()) {
+                    return Ok(());
+                }
+                sleep(Duration::from_millis(5)).await;
             }
-            let mut connection = self.connect().await.ok()?;
-            let info: String =
-                redis::cmd("INFO").arg("server").query_async(&mut connection).await.ok()?;
-            info.lines().any(|line| line == pid).then_some(Ok(()))
         })
         .await
+    }
+
+    /// The process id of whoever answers at our address.
+    async fn answering_pid(&self) -> RedisResult<u32> {
+        let mut connection = self.connect().await?;
+        let info: InfoDict = redis::cmd("INFO").arg("server").query_async(&mut connection).await?;
+        Ok(info.get("process_id").unwrap_or_default())
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
@@ -30,6 +30,8 @@ pub(crate) struct Received {
 
 #[derive(Default)]
 struct Record {
+    outgoing: Mutex<Vec<String>>,
+    wake: Notify,
     count: AtomicUsize,
     frames: Mutex<Vec<Received>>,
     close: Mutex<Option<(u16, String)>>,
@@ -93,10 +95,19 @@ impl Swarm {
         self.sockets.iter().filter_map(|socket| lock(&socket.close).clone()).collect()
     }
 
+    /// Sends this text frame on every open socket, soon.
+    pub(crate) fn send_each(&self, text: &str) {
+        for socket in &self.sockets {
+            lock(&socket.outgoing).push(text.to_owned());
+            socket.wake.notify_one();
+        }
+    }
+
     /// Waits until every socket has at least `frames` text frames.
     pub(crate) async fn every_socket_has(&self, frames: usize, within: Duration) {
         let what = format!("each of {} sockets has {frames} frames", self.len());
-        eventually(&what, within, async || self.counts().iter().all(|&count| count >= frames)).await;
+        eventually(&what, within, async || self.counts().iter().all(|&count| count >= frames))
+            .await;
     }
 
     /// Waits until no socket is open any more.
@@ -109,7 +120,17 @@ impl Swarm {
 impl Record {
     async fn keep(&self, mut client: Client) {
         loop {
-            match client.read().await {
+            let message = tokio::select! {
+                message = client.read() => message,
+                () = self.wake.notified() => {
+                    let outgoing = std::mem::take(&mut *lock(&self.outgoing));
+                    for text in outgoing {
+                        client.send_text(&text).await;
+                    }
+                    continue;
+                }
+            };
+            match message {
                 Some(Message::Text(text)) => {
                     lock(&self.frames).push(Received { at: Instant::now(), text });
                     self.count.fetch_add(1, Ordering::Relaxed);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{sleep, timeout};
 
 /// How long a test waits for what should happen at once. Long, because a passing test never
 /// spends it and two busy cores are slow.
@@ -25,7 +25,6 @@ pub(crate) async fn until<T>(
     within: Duration,
     mut attempt: impl AsyncFnMut() -> Option<T>,
 ) -> T {
-    let deadline = Instant::now() + within;
     let poll = async {
         loop {
             if let Some(value) = attempt().await {
@@ -34,15 +33,30 @@ pub(crate) async fn until<T>(
             sleep(POLL).await;
         }
     };
-    match timeout_at(deadline, poll).await {
-        Ok(value) => value,
-        Err(_) => panic!("not within {within:?}: {what}"),
-    }
+    self::within(what, within, poll).await
+}
+
+/// As [`until`], for what can be seen without awaiting. Unlike a future around an async closure,
+/// this one can be spawned.
+pub(crate) async fn seen<T>(
+    what: &str,
+    within: Duration,
+    mut look: impl FnMut() -> Option<T>,
+) -> T {
+    let poll = async {
+        loop {
+            if let Some(value) = look() {
+                return value;
+            }
+            sleep(POLL).await;
+        }
+    };
+    self::within(what, within, poll).await
 }
 
 /// The future's value; panics with `what` when it takes longer than `within`.
 pub(crate) async fn within<T>(what: &str, within: Duration, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(within, future).await {
+    match timeout(within, future).await {
         Ok(value) => value,
         Err(_) => panic!("not within {within:?}: {what}"),
     }
