@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -16,6 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use crate::support::gateway::Gateway;
 use crate::support::handshake::{Connect, TokenIn};
 use crate::support::metrics::Metrics;
+use crate::support::process::Process;
 use crate::support::proxy::Proxy;
 use crate::support::raw::{self, Frame};
 use crate::support::redis::Redis;
@@ -195,9 +197,20 @@ async fn a_delaying_proxy_delays_each_direction() {
 }
 
 #[tokio::test]
-async fn a_gateway_that_ends_at_once_is_reported_with_its_status_and_output() {
+async fn a_gateway_that_ends_at_once_is_an_answer_and_not_a_wait() {
+    let asked = std::time::Instant::now();
     let started = Gateway::builder().args(&["serve", "--no-such-flag"]).try_start().await;
     assert!(started.is_err());
+    assert!(asked.elapsed() < PATIENCE);
+}
+
+#[tokio::test]
+async fn a_process_that_ended_left_its_status_and_both_outputs() {
+    let mut command = Command::new("sh");
+    command.args(["-c", "echo said; echo complained >&2; exit 3"]);
+    let output = Process::run(&mut command, PATIENCE).await;
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("said\n", "complained\n"));
 }
 
 /// A WebSocket server that echoes text, and closes with 4008 on `bye`.

@@ -116,7 +116,7 @@ impl Client {
                 Ok(Some(Message::Text(text))) => return text.as_str().to_owned(),
                 Ok(Some(Message::Ping(_) | Message::Pong(_))) => {}
                 Ok(other) => panic!("not a text frame: {other:?}"),
-                Err(_) => panic!("no text frame within {within:?}"),
+                Err(late) => panic!("no text frame within {within:?}: {late}"),
             }
         }
     }
@@ -154,7 +154,7 @@ impl Client {
                 Ok(Some(Message::Ping(_))) => return,
                 Ok(Some(Message::Close(_)) | None) => panic!("closed before a ping"),
                 Ok(Some(_)) => {}
-                Err(_) => panic!("no ping within {within:?}"),
+                Err(late) => panic!("no ping within {within:?}: {late}"),
             }
         }
     }
@@ -172,7 +172,7 @@ impl Client {
                 Ok(Some(Message::Close(frame))) => return code_and_reason(frame),
                 Ok(None) => return (1006, String::new()),
                 Ok(Some(_)) => {}
-                Err(_) => panic!("no close within {within:?}"),
+                Err(late) => panic!("no close within {within:?}: {late}"),
             }
         }
     }

@@ -256,7 +256,9 @@ impl Gateway {
         match timeout(PATIENCE, ready).await {
             Ok(true) => return Ok(()),
             Ok(false) => {}
-            Err(_) => panic!("{probe} is not 200 after {PATIENCE:?}:\n{}", self.stderr_so_far()),
+            Err(late) => {
+                panic!("{probe} is not 200: {late}\n{}", self.stderr_so_far())
+            }
         }
         let status = self.process.wait_exit(PATIENCE).await;
         Err(Output { status, stdout: self.stdout_so_far(), stderr: self.stderr_so_far() })

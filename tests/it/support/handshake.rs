@@ -148,11 +148,11 @@ impl Connect {
         if let Some(token) = &self.token {
             match &self.token_in {
                 TokenIn::Header => {
-                    headers.push(("Authorization".into(), format!("Bearer {token}")))
+                    headers.push(("Authorization".into(), format!("Bearer {token}")));
                 }
                 TokenIn::Query => {
                     let separator = if path.contains('?') { '&' } else { '?' };
-                    path.push_str(&format!("{separator}token={token}"));
+                    path = format!("{path}{separator}token={token}");
                 }
                 TokenIn::Protocol => protocols.push(format!("bearer.{token}")),
                 TokenIn::Cookie(name) => headers.push(("Cookie".into(), format!("{name}={token}"))),

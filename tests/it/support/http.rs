@@ -1,5 +1,6 @@
 //! An HTTP/1.1 client that does one exchange and shows exactly what came back.
 
+use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
 
@@ -62,7 +63,7 @@ pub(crate) async fn try_request(
     let mut head = head(address, method, path, headers);
     head.push_str("Connection: close\r\n");
     if !body.is_empty() || method == "POST" {
-        head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        write!(head, "Content-Length: {}\r\n", body.len()).expect("writes to a string");
     }
     head.push_str("\r\n");
     // A server that refuses early may close before it has read the body; its answer counts.
@@ -84,10 +85,10 @@ pub(crate) fn head(
 ) -> String {
     let mut head = format!("{method} {path} HTTP/1.1\r\n");
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
-        head.push_str(&format!("Host: {address}\r\n"));
+        write!(head, "Host: {address}\r\n").expect("writes to a string");
     }
     for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        write!(head, "{name}: {value}\r\n").expect("writes to a string");
     }
     head
 }

@@ -31,13 +31,13 @@ pub(crate) fn frame_header(opcode: u8, length: u64) -> Vec<u8> {
     const MASKED: u8 = 0x80;
     let mut header = vec![0x80 | opcode];
     match (u8::try_from(length), u16::try_from(length)) {
-        (Ok(short @ ..126), _) => header.push(MASKED | short),
+        (Ok(short @ ..126), _) => header.push(MASKED + short),
         (_, Ok(medium)) => {
-            header.push(MASKED | 126);
+            header.push(MASKED + 126);
             header.extend(medium.to_be_bytes());
         }
         _ => {
-            header.push(MASKED | 127);
+            header.push(MASKED + 127);
             header.extend(length.to_be_bytes());
         }
     }

@@ -56,8 +56,8 @@ pub(crate) async fn seen<T>(
 
 /// The future's value; panics with `what` when it takes longer than `within`.
 pub(crate) async fn within<T>(what: &str, within: Duration, future: impl Future<Output = T>) -> T {
-    match timeout(within, future).await {
-        Ok(value) => value,
-        Err(_) => panic!("not within {within:?}: {what}"),
-    }
+    let Ok(value) = timeout(within, future).await else {
+        panic!("not within {within:?}: {what}");
+    };
+    value
 }
