@@ -1,1 +1,5 @@
-fn main() {}
+//! The integration tests: the real binary as child processes, against real servers.
+#![expect(clippy::unwrap_used, reason = "the lint spares only the functions marked as tests")]
+
+mod harness;
+mod support;
