@@ -212,6 +212,20 @@ fn data(
     std::str::from_utf8(payload).map(|text| on(Inbound::Text(text))).map_err(|_| Violation::Utf8)
 }
 
+/// Length of the first frame in `bytes`, once all of it is there.
+///
+/// # Errors
+/// [`Violation`] as soon as its header shows one.
+pub fn first_length(bytes: &[u8], limit: usize) -> Result<Option<usize>, Violation> {
+    let Some(header) = Header::read(bytes)? else { return Ok(None) };
+    let payload = usize::try_from(header.length).unwrap_or(usize::MAX);
+    if payload > limit {
+        return Err(Violation::TooBig);
+    }
+    let length = header.size + payload;
+    Ok((bytes.len() >= length).then_some(length))
+}
+
 struct Header {
     fin: bool,
     opcode: u8,

@@ -9,7 +9,8 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local last = redis.call('ZSCORE', KEYS[1], ARGV[1])
-if last then
+-- What is left under the other name, from an earlier death, goes first.
+if last and redis.call('EXISTS', KEYS[5]) == 0 then
   if now - tonumber(last) < tonumber(ARGV[4]) then return 0 end
   redis.call('ZREM', KEYS[1], ARGV[1])
   if redis.call('EXISTS', KEYS[4]) == 0 then return 0 end
