@@ -77,7 +77,7 @@ pub struct Publish {
     #[arg(long, value_name = "URL")]
     pub gateway: Option<String>,
 
-    /// Publish key for `--gateway`.
+    /// Publish key for `--gateway`. Default: none.
     #[arg(
         long,
         env = "CAMPANILE_PUBLISH_KEY",
@@ -137,4 +137,83 @@ pub struct Healthcheck {
 
 fn json(text: &str) -> Result<Box<RawValue>, serde_json::Error> {
     serde_json::from_str(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Command, clap::error::ErrorKind> {
+        Cli::try_parse_from(line.split(' ')).map(Cli::into_command).map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn the_declaration_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn serve_is_the_default_and_takes_its_flags_without_being_named() {
+        for line in ["campanile --listen 127.0.0.1:1", "campanile serve --listen 127.0.0.1:1"] {
+            let Ok(Command::Serve(args)) = parse(line) else { panic!("{line}") };
+            assert_eq!(args.listen.listen, "127.0.0.1:1");
+        }
+        assert!(matches!(parse("campanile"), Ok(Command::Serve(_))));
+    }
+
+    #[test]
+    fn variables_of_serve_do_not_get_in_the_way_of_a_command() {
+        // A variable that is certainly set during a test run stands for one of ours.
+        let command = Cli::command().mut_arg("log", |arg| arg.env("CARGO_PKG_NAME"));
+        let matches = command.try_get_matches_from(["campanile", "token", "--user", "42"]).unwrap();
+        assert_eq!(matches.get_one::<String>("log").unwrap(), env!("CARGO_PKG_NAME"));
+        assert_eq!(matches.subcommand_name(), Some("token"));
+    }
+
+    #[test]
+    fn a_notification_is_for_a_user_or_for_everyone() {
+        let Ok(Command::Publish(publish)) =
+            parse(r#"campanile publish --user 42 --type order --message -5% --data {"n":1.0}"#)
+        else {
+            panic!()
+        };
+        assert_eq!(publish.target.user, Some(UserId::new("42").unwrap()));
+        assert_eq!(publish.kind.as_deref(), Some("order"));
+        assert_eq!(publish.message.as_deref(), Some("-5%"));
+        assert_eq!(publish.data.unwrap().get(), r#"{"n":1.0}"#);
+        assert!(matches!(parse("campanile publish --broadcast"), Ok(Command::Publish(_))));
+
+        use clap::error::ErrorKind::{ArgumentConflict, MissingRequiredArgument, ValueValidation};
+        for (line, kind) in [
+            ("campanile publish --title x", MissingRequiredArgument),
+            ("campanile publish --user 42 --broadcast", ArgumentConflict),
+            ("campanile publish --broadcast --data {", ValueValidation),
+            ("campanile publish --user ", ValueValidation),
+        ] {
+            assert_eq!(parse(line).unwrap_err(), kind, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_token_lives_an_hour_unless_told() {
+        for (line, ttl) in
+            [("campanile token --user 42", 3600), ("campanile token --user 42 --ttl 5m", 300)]
+        {
+            let Ok(Command::Token(token)) = parse(line) else { panic!("{line}") };
+            assert_eq!(token.ttl, Duration::from_secs(ttl));
+        }
+    }
+
+    #[test]
+    fn the_other_commands_take_the_options_they_need() {
+        assert!(matches!(parse("campanile demo --redis-url redis://a"), Ok(Command::Demo(_))));
+        assert!(matches!(parse("campanile check --log debug"), Ok(Command::Check(_))));
+        let Ok(Command::Healthcheck(health)) = parse("campanile healthcheck --ops-listen [::1]:1")
+        else {
+            panic!()
+        };
+        assert_eq!(health.ops.ops_listen, "[::1]:1");
+    }
 }
