@@ -15,7 +15,7 @@ fn an_unknown_variable_is_warned_about_with_the_nearest_known_name() {
     for (unknown, nearest) in [
         ("CAMPANILE_JWT_SECERT", "CAMPANILE_JWT_SECRET"),
         ("CAMPANILE_REDIS", "CAMPANILE_REDIS_URL"),
-        ("CAMPANILE_ORIGINS", "CAMPANILE_LISTEN"),
+        ("CAMPANILE_ORIGINS", "CAMPANILE_ALLOWED_ORIGINS"),
         ("CAMPANILE_ALLOWED_ORIGIN", "CAMPANILE_ALLOWED_ORIGINS"),
         ("CAMPANILE_PUBLISH_KEYZ", "CAMPANILE_PUBLISH_KEY"),
         ("CAMPANILE_LOGFORMAT", "CAMPANILE_LOG_FORMAT"),
