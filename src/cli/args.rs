@@ -141,6 +141,7 @@ fn json(text: &str) -> Result<Box<RawValue>, serde_json::Error> {
 
 #[cfg(test)]
 mod tests {
+    use clap::error::ErrorKind::{ArgumentConflict, MissingRequiredArgument, ValueValidation};
     use clap::{CommandFactory, Parser};
 
     use super::*;
@@ -185,7 +186,6 @@ mod tests {
         assert_eq!(publish.data.unwrap().get(), r#"{"n":1.0}"#);
         assert!(matches!(parse("campanile publish --broadcast"), Ok(Command::Publish(_))));
 
-        use clap::error::ErrorKind::{ArgumentConflict, MissingRequiredArgument, ValueValidation};
         for (line, kind) in [
             ("campanile publish --title x", MissingRequiredArgument),
             ("campanile publish --user 42 --broadcast", ArgumentConflict),

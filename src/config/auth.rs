@@ -68,7 +68,7 @@ pub struct JwtSecretArgs {
     /// Secret that verifies HS256, HS384 and HS512 tokens; several, separated by commas, rotate.
     /// Default: none.
     ///
-    /// When unset, `ACCESS_SECRET_KEY` is read instead. Use 32 random bytes or more; a comma always
+    /// When unset, the variable `ACCESS_SECRET_KEY` is read instead. Use 32 random bytes or more; a comma always
     /// separates. Flags show in the process list, so prefer the variable.
     #[arg(
         long,

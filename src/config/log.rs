@@ -23,9 +23,8 @@ pub enum LogFormat {
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Logging")]
 pub struct LogArgs {
-    /// What is logged: `off`, `error`, `warn`, `info`, `debug` or `trace`, also per module.
-    ///
-    /// Such as `info,campanile::hub=debug`.
+    /// What is logged: `off`, `error`, `warn`, `info`, `debug` or `trace`, also per module,
+    /// such as `info,campanile::hub=debug`.
     #[arg(long, env = "CAMPANILE_LOG", value_name = "FILTER", default_value = "info")]
     pub log: String,
 
