@@ -4,11 +4,10 @@ use std::time::Duration;
 use jsonwebtoken::jwk::Jwk;
 use serde::Deserialize;
 use serde_json::Value;
-use tokio_rustls::rustls::crypto::aws_lc_rs;
-use ureq::tls::{TlsConfig, TlsProvider};
 
 use super::SetupError;
 use super::key::Key;
+use crate::web_client;
 
 /// One fetch from the first DNS packet to the last byte.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
@@ -37,17 +36,9 @@ impl Endpoint {
             Some("http") => false,
             _ => return Err(SetupError::JwksUrl("must begin with https:// or http://")),
         };
-        let tls = TlsConfig::builder()
-            .provider(TlsProvider::Rustls)
-            .unversioned_rustls_crypto_provider(Arc::new(aws_lc_rs::default_provider()))
-            .build();
-        let agent = ureq::Agent::config_builder()
-            .tls_config(tls)
+        let agent = web_client::client(TIMEOUT)
             .https_only(https) // no redirect may leave TLS
             .max_redirects(3)
-            .timeout_global(Some(TIMEOUT))
-            .max_idle_connections(0) // the next fetch is minutes away
-            .user_agent("campanile")
             .build()
             .new_agent();
         Ok(Self { url: url.into(), agent })

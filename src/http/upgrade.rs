@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_codec::Framed;
-use actix_http::{Request, h1, ws};
+use actix_http::{HttpMessage, Request, h1, ws};
 use actix_web::http::header::{self, HeaderName};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 use super::Address;
 use crate::delivery::Parcel;
@@ -23,6 +23,8 @@ pub enum Letter {
     Close(Address, CloseReason),
     /// Close every socket, spread over this long.
     Drain(Duration),
+    /// Say that you run, by dropping this.
+    RollCall(mpsc::Sender<()>),
 }
 
 /// Letters for one worker, in order.

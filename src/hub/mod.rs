@@ -1,4 +1,4 @@
-//! Who is connected: users and the sockets they have open on this replica. Never awaits.
+//! Who is connected: users and the sockets they have open on this replica. Delivering never awaits.
 //!
 //! A user's entry lives from the first join until the subscription that it caused has been given back,
 //! a second after the last leave; so a page reload costs Redis nothing.
@@ -15,12 +15,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use smallvec::SmallVec;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 pub use interest::Interest;
 pub use mailbox::{Batch, Letter, Mailbox};
-pub use outbox::{Full, Outbox, Quota};
+pub use outbox::{Outbox, Quota};
 
 use crate::delivery::Parcel;
 use crate::notification::UserId;
@@ -199,6 +199,17 @@ impl Hub {
         let mut batch = Batch::new(self.lanes());
         batch.push_to_all(&|| Letter::Drain(window));
         batch.send();
+    }
+
+    /// Returns when every worker has read its mail.
+    pub async fn roll_call(&self) {
+        let (called, mut all_present) = mpsc::channel(1);
+        let mut batch = Batch::new(self.lanes());
+        batch.push_to_all(&|| Letter::RollCall(called.clone()));
+        batch.send();
+        drop(called);
+        // Ends when the last worker has dropped its sender.
+        all_present.recv().await;
     }
 
     fn shard(&self, user: &str) -> MutexGuard<'_, HashMap<UserId, Entry>> {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use prometheus::local::LocalHistogram;
 use slab::Slab;
@@ -44,15 +44,10 @@ impl Rig {
     /// When a connection with this identity must end. The leeway that let a token in lets it stay.
     pub fn expiry(&self, identity: &Identity) -> Option<Moment> {
         let expires_at = identity.expires_at?;
-        let left = Duration::from_secs(expires_at.max(0).unsigned_abs())
-            .saturating_sub(Duration::from_millis(unix_millis()))
-            + self.leeway;
-        Some(self.clock.now().after(millis(left)))
+        // In the past: accepted within the leeway.
+        let left = expires_at.duration_since(SystemTime::now()).unwrap_or_default();
+        Some(self.clock.now().after(millis(left.saturating_add(self.leeway))))
     }
-}
-
-fn unix_millis() -> u64 {
-    u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default()
 }
 
 /// The sockets of one worker.
@@ -170,6 +165,7 @@ impl Lane {
             Letter::Drain(window) => {
                 actix_rt::spawn(drain::drain(self.clone(), window));
             }
+            Letter::RollCall(present) => drop(present),
         }
     }
 

@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::channels::{Channels, Heard};
+use super::Order;
 use super::connect::{CONNECT_TIMEOUT, Endpoint, Stream};
 use super::resp::{self, Reply};
 use crate::broker::{Interest, Link, Sink};
@@ -251,7 +252,8 @@ impl Bus {
 
     fn obey(&mut self, order: &[u8]) {
         match serde_json::from_slice(order) {
-            Ok(super::Order::Disconnect { user }) => self.sink.disconnect(&user),
+            Ok(Order::Disconnect { user }) => self.sink.disconnect(&user),
+            Ok(Order::Nothing {}) => {}
             Err(_) => tracing::warn!("an order from another replica is not understood"),
         }
     }

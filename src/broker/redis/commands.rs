@@ -26,6 +26,8 @@ pub struct Commands {
     pub(super) channels: Channels,
     metrics: Arc<Metrics>,
     address: String,
+    /// For the rare connection that is not pooled.
+    client: redis::Client,
 }
 
 impl Commands {
@@ -46,7 +48,7 @@ impl Commands {
         channels: Channels,
         metrics: Arc<Metrics>,
     ) -> Result<Self, BadEndpoint> {
-        let manager = Manager::new(endpoint.info().clone()).map_err(BadEndpoint::from)?;
+        let manager = Manager::new(endpoint.info().clone()).map_err(|error| BadEndpoint::new(&error))?;
         let timeouts = Timeouts {
             wait: Some(COMMAND_TIMEOUT),
             create: Some(CONNECT_TIMEOUT),
@@ -57,8 +59,10 @@ impl Commands {
             .config(config)
             .runtime(Runtime::Tokio1)
             .build()
-            .map_err(BadEndpoint::from)?;
-        Ok(Self { pool, channels, metrics, address: endpoint.address() })
+            .map_err(|error| BadEndpoint::new(&error))?;
+        let client = redis::Client::open(endpoint.info().clone())
+            .map_err(|error| BadEndpoint::new(&error))?;
+        Ok(Self { pool, channels, metrics, address: endpoint.address(), client })
     }
 
     /// `host:port`, for people.
@@ -109,6 +113,36 @@ impl Commands {
         let (info,): (String,) = self.run("info", &pipeline).await?;
         let version = info.lines().find_map(|line| line.strip_prefix("redis_version:"));
         Ok(version.unwrap_or("unknown").trim().to_owned())
+    }
+
+    /// Tries, without leaving a trace, what a replica does; each with what came of it.
+    pub async fn permissions(&self) -> Vec<(&'static str, Result<(), Away>)> {
+        let channels = &self.channels;
+        let name = "campanile-check";
+        let mut publish = redis::pipe();
+        publish.publish(channels.probe(name), "").publish(channels.user(name), "{}");
+        publish.publish(channels.control(), r#"{"nothing":{}}"#);
+        let mut script = redis::pipe();
+        let hash = channels.presence_replica(name);
+        script.cmd("EVAL").arg("return redis.call('HDEL', KEYS[1], 'x')").arg(1).arg(hash);
+        vec![
+            ("publish", self.run::<redis::Value>("check", &publish).await.map(|_| ())),
+            ("subscribe", self.measured("check", self.may_subscribe(name)).await),
+            ("run scripts", self.run::<redis::Value>("check", &script).await.map(|_| ())),
+        ]
+    }
+
+    async fn may_subscribe(&self, name: &str) -> Result<(), Away> {
+        let mut pubsub = self.client.get_async_pubsub().await?;
+        for channel in [
+            self.channels.user(name),
+            self.channels.broadcast().to_owned(),
+            self.channels.control(),
+            self.channels.probe(name),
+        ] {
+            pubsub.subscribe(channel).await?;
+        }
+        Ok(())
     }
 
     async fn run<T: FromRedisValue>(

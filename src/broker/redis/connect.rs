@@ -37,6 +37,12 @@ pub(super) type Stream = Either<TcpStream, TlsStream<TcpStream>>;
 #[error("{0}")]
 pub struct BadEndpoint(String);
 
+impl BadEndpoint {
+    pub(super) fn new(why: &dyn std::fmt::Display) -> Self {
+        Self(why.to_string())
+    }
+}
+
 impl Endpoint {
     pub(super) fn new(config: &config::Redis) -> Result<Self, BadEndpoint> {
         let bad = |what: &str, why: String| BadEndpoint(format!("{what}: {why}"));

@@ -29,6 +29,8 @@ use presence::{Presence, Registrar};
 #[serde(rename_all = "snake_case")]
 enum Order {
     Disconnect { user: String },
+    /// From `campanile check`, to see whether it may be said.
+    Nothing {},
 }
 
 /// The broker of replicas that share a Redis.

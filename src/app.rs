@@ -1,0 +1,195 @@
+//! The composition root: builds every part, and owns the order of starting and stopping.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web;
+use anyhow::Context;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use crate::auth::Verifier;
+use crate::broker::memory::Memory;
+use crate::broker::redis::{self, Channels};
+use crate::broker::{Broker, Sink};
+use crate::config::Config;
+use crate::drain::Drain;
+use crate::http::ops::Ops;
+use crate::http::{Gateway, Throttle, ops, server};
+use crate::hub::{Hub, Quota};
+use crate::router::Router;
+use crate::session::{Clock, Rhythm, Rules, millis};
+use crate::socket::Rig;
+use crate::telemetry::Metrics;
+
+/// After the last socket was told to go: for its close frame, and for the lanes to notice.
+const LAST_GOODBYES: Duration = Duration::from_secs(3);
+
+/// Pages of the public listener besides the API.
+pub type Pages = fn(&mut web::ServiceConfig);
+
+/// Runs one replica until it is told to stop.
+///
+/// # Errors
+/// What keeps it from starting, in words for whoever started it.
+pub async fn serve(config: Config, pages: Pages, started: impl FnOnce()) -> anyhow::Result<()> {
+    // First, so that a signal during the start is not the default's: an abrupt end.
+    let mut signals = Signals::new()?;
+    let metrics = Arc::new(Metrics::new().context("the metrics cannot be registered")?);
+    let verifier = Arc::new(Verifier::new(&config.auth)?);
+    let hub = Hub::new();
+    let drain = Arc::new(Drain::default());
+    let replica = Uuid::now_v7().simple().to_string();
+
+    let sink = Box::new(Router::new(
+        hub.clone(),
+        metrics.clone(),
+        config.publish.max_payload_bytes,
+    ));
+    let broker = broker(&config, &hub, sink, &replica, &metrics)?;
+    preload_keys(&verifier);
+
+    let gateway = Arc::new(Gateway {
+        hub: hub.clone(),
+        broker: broker.clone(),
+        verifier: verifier.clone(),
+        metrics: metrics.clone(),
+        drain: drain.clone(),
+        throttle: Throttle::new(config.limits.connections_per_ip_per_second),
+        auth: config.auth.clone(),
+        publish: config.publish.clone(),
+        origins: config.origins.clone(),
+        limits: config.limits.clone(),
+    });
+    let rig = Arc::new(rig(&config, replica, hub.clone(), metrics.clone(), verifier));
+
+    let bind = |address, name| {
+        server::bind(address, config.keepalive.write_timeout)
+            .with_context(|| format!("cannot listen on {address} ({name})"))
+    };
+    let public = bind(config.listen.public, "--listen, CAMPANILE_LISTEN")?;
+    let private = bind(config.listen.ops, "--ops-listen, CAMPANILE_OPS_LISTEN")?;
+    let server = server::start(public, config.listen.workers, gateway.clone(), rig, pages)?;
+    let ops = ops::start(private, Ops { gateway, grace: config.redis.grace })?;
+    let (server_handle, ops_handle) = (server.handle(), ops.handle());
+    tokio::spawn(server);
+    tokio::spawn(ops);
+    metrics.started.set(jiff::Timestamp::now().as_millisecond() as f64 / 1000.0);
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        listen = %config.listen.public,
+        ops = %config.listen.ops,
+        workers = config.listen.workers,
+        broker = if config.redis.url.is_some() { "redis" } else { "embedded" },
+        "serving"
+    );
+    started();
+
+    signals.recv().await;
+    tracing::info!(delay = ?config.drain.delay, window = ?config.drain.window, "stopping");
+    metrics.draining.set(1);
+    drain.leave();
+    let gently = async {
+        sleep(config.drain.delay).await;
+        drain.close();
+        tracing::info!(connections = hub.connections(), "closing connections");
+        hub.drain(config.drain.window);
+        let deadline = Instant::now() + config.drain.window + LAST_GOODBYES;
+        while hub.connections() > 0 && Instant::now() < deadline {
+            sleep(Duration::from_millis(20)).await;
+        }
+        // Those that have left the hub still have a close frame to read.
+        sleep(LAST_GOODBYES.min(deadline.saturating_duration_since(Instant::now()))).await;
+    };
+    tokio::select! {
+        () = gently => {}
+        () = signals.recv() => tracing::warn!("told again: stopping at once"),
+    }
+    broker.stop().await;
+    server_handle.stop(false).await;
+    ops_handle.stop(false).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn broker(
+    config: &Config,
+    hub: &Arc<Hub>,
+    sink: Box<dyn Sink>,
+    replica: &str,
+    metrics: &Arc<Metrics>,
+) -> anyhow::Result<Broker> {
+    let channels =
+        Channels::new(&config.channels.user, &config.channels.broadcast, &config.redis.prefix);
+    if config.redis.url.is_none() {
+        metrics.redis_connected.set(1);
+        return Ok(Broker::Memory(Memory::start(hub.clone(), sink, channels)));
+    }
+    let setup = redis::Setup {
+        channels,
+        replica: replica.to_owned(),
+        max_payload_bytes: config.publish.max_payload_bytes,
+        metrics: metrics.clone(),
+    };
+    Ok(Broker::Redis(redis::Redis::start(&config.redis, setup, hub.clone(), sink)?))
+}
+
+/// The first client should not wait for the key endpoint; if it is away, the first tokens ask again.
+fn preload_keys(verifier: &Arc<Verifier>) {
+    let verifier = verifier.clone();
+    tokio::spawn(async move {
+        if let Err(problem) = verifier.preload().await {
+            tracing::warn!(problem, "the JWKS endpoint gave no keys");
+        }
+    });
+}
+
+fn rig(
+    config: &Config,
+    replica: String,
+    hub: Arc<Hub>,
+    metrics: Arc<Metrics>,
+    verifier: Arc<Verifier>,
+) -> Rig {
+    Rig {
+        replica,
+        hub,
+        metrics,
+        verifier,
+        rules: Rules {
+            rhythm: Rhythm {
+                ping_interval: millis(config.keepalive.ping_interval),
+                pong_timeout: millis(config.keepalive.pong_timeout),
+            },
+            commands_per_second: config.limits.commands_per_second,
+        },
+        quota: Quota { frames: config.limits.send_queue, bytes: config.limits.send_queue_bytes },
+        max_frame_bytes: config.limits.max_frame_bytes,
+        write_timeout: config.keepalive.write_timeout,
+        leeway: config.auth.leeway,
+        clock: Clock::start(),
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn recv(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,106 @@
+use super::auth::AuthArgs;
+use super::channels::ChannelsArgs;
+use super::drain::DrainArgs;
+use super::keepalive::KeepaliveArgs;
+use super::limits::LimitsArgs;
+use super::listen::ListenArgs;
+use super::log::LogArgs;
+use super::origins::{Origins, OriginsArgs};
+use super::publish::PublishArgs;
+use super::reader::{Reader, collect};
+use super::redis::RedisArgs;
+use super::{Auth, Config, Limits, Problems, Publish, Setting, Warning};
+
+/// The options of `campanile serve`, as text: one bad value must not hide the others.
+#[derive(clap::Args, Clone, Debug)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    pub listen: ListenArgs,
+    #[command(flatten)]
+    pub redis: RedisArgs,
+    #[command(flatten)]
+    pub channels: ChannelsArgs,
+    #[command(flatten)]
+    pub auth: AuthArgs,
+    #[command(flatten)]
+    pub origins: OriginsArgs,
+    #[command(flatten)]
+    pub publish: PublishArgs,
+    #[command(flatten)]
+    pub keepalive: KeepaliveArgs,
+    #[command(flatten)]
+    pub limits: LimitsArgs,
+    #[command(flatten)]
+    pub drain: DrainArgs,
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// Whether a configuration without any key to verify tokens is a problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JwtKey {
+    Required,
+    /// The caller supplies its own.
+    Optional,
+}
+
+impl Config {
+    /// Validates all options and gives the configuration with its warnings, or every problem.
+    pub fn from_args(args: &ServeArgs, jwt_key: JwtKey) -> Result<(Self, Vec<Warning>), Problems> {
+        collect(|reader| {
+            let listen = args.listen.read(reader);
+            let redis = args.redis.read(reader);
+            let channels = args.channels.read(reader);
+            let auth = args.auth.read(reader, jwt_key);
+            let origins = args.origins.read(reader);
+            let publish = args.publish.read(reader);
+            let keepalive = args.keepalive.read(reader);
+            let limits = args.limits.read(reader);
+            let drain = args.drain.read(reader);
+            let log = args.log.read(reader);
+
+            check_cookie(reader, auth.as_ref().ok(), origins.as_ref().ok());
+            check_queue(reader, publish.as_ref().ok(), limits.as_ref().ok());
+            Ok(Self {
+                listen: listen?,
+                redis: redis?,
+                channels: channels?,
+                auth: auth?,
+                publish: publish?,
+                origins: origins?,
+                keepalive: keepalive?,
+                limits: limits?,
+                drain: drain?,
+                log: log?,
+            })
+        })
+    }
+}
+
+/// Browsers attach cookies on their own, so the origin must tell friend from foe.
+fn check_cookie(reader: &mut Reader, auth: Option<&Auth>, origins: Option<&Origins>) {
+    let cookie = auth.and_then(|auth| auth.token_cookie.as_deref());
+    if let (Some(cookie), Some(Origins::Any)) = (cookie, origins) {
+        reader.problem(
+            "token-cookie",
+            format!(
+                "{cookie:?} together with --allowed-origins (CAMPANILE_ALLOWED_ORIGINS) * lets \
+                 every website act for a signed-in user (CSRF); allowed: the cookie with a list \
+                 of origins, or * without the cookie; example: \
+                 CAMPANILE_ALLOWED_ORIGINS=https://app.example.com"
+            ),
+        );
+    }
+}
+
+fn check_queue(reader: &mut Reader, publish: Option<&Publish>, limits: Option<&Limits>) {
+    if let (Some(publish), Some(limits)) = (publish, limits)
+        && limits.send_queue_bytes < publish.max_payload_bytes
+    {
+        reader.warn(
+            Setting::new("send-queue-bytes"),
+            "it is less than --max-payload-bytes (CAMPANILE_MAX_PAYLOAD_BYTES), so the largest \
+             notifications may not fit the queue of any socket",
+        );
+    }
+}

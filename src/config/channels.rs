@@ -1,0 +1,88 @@
+use super::kind::Kind;
+use super::{Reader, Refused};
+
+/// What stands for the user in a channel name.
+const PLACEHOLDER: &str = "{user_id}";
+
+/// Names of the channels publishers use.
+#[derive(Clone, Debug)]
+pub struct Channels {
+    /// Contains `{user_id}` exactly once.
+    pub user: String,
+    pub broadcast: String,
+}
+
+/// Raw options of [`Channels`].
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "Channels")]
+pub struct ChannelsArgs {
+    /// Channel of one user; `{user_id}` stands for the user and must occur once.
+    ///
+    /// Nothing else is replaced, so `user:{{user_id}}:notifications` gives a hash tag.
+    #[arg(
+        long,
+        env = "CAMPANILE_CHANNEL",
+        value_name = "TEMPLATE",
+        default_value = "user:{user_id}:notifications"
+    )]
+    pub channel: String,
+
+    /// Channel whose notifications reach every connected user.
+    ///
+    /// Must not be a channel that some user could have.
+    #[arg(
+        long,
+        env = "CAMPANILE_BROADCAST_CHANNEL",
+        value_name = "NAME",
+        default_value = "broadcast:notifications"
+    )]
+    pub broadcast_channel: String,
+}
+
+const TEMPLATE: Kind<String> = Kind {
+    allowed: "a channel name that contains {user_id} once",
+    example: "user:{user_id}:notifications",
+    parse: |text| match text.matches(PLACEHOLDER).count() {
+        0 => Err("does not contain {user_id}".to_owned()),
+        1 => channel_name(text),
+        _ => Err("contains {user_id} more than once".to_owned()),
+    },
+};
+
+const NAME: Kind<String> = Kind {
+    allowed: "a channel name without white space that no user's channel can equal",
+    example: "broadcast:notifications",
+    parse: channel_name,
+};
+
+fn channel_name(text: &str) -> Result<String, String> {
+    if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err("has white space or control characters".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+impl ChannelsArgs {
+    pub fn read(&self, reader: &mut Reader) -> Result<Channels, Refused> {
+        let user = reader.value("channel", &self.channel, &TEMPLATE);
+        let broadcast = reader.value("broadcast-channel", &self.broadcast_channel, &NAME);
+        let (user, broadcast) = (user?, broadcast?);
+        if let Some(id) = user_in(&user, &broadcast) {
+            reader.problem(
+                "broadcast-channel",
+                format!(
+                    "{broadcast:?} is also the channel of the user {id:?} under --channel \
+                     (CAMPANILE_CHANNEL) {user:?}; allowed: {}; example: {}",
+                    NAME.allowed, NAME.example
+                ),
+            );
+        }
+        Ok(Channels { user, broadcast })
+    }
+}
+
+/// The user whose channel under `template` is `name`.
+fn user_in<'a>(template: &str, name: &'a str) -> Option<&'a str> {
+    let (head, tail) = template.split_once(PLACEHOLDER)?;
+    name.strip_prefix(head)?.strip_suffix(tail).filter(|user| !user.is_empty())
+}

@@ -1,0 +1,177 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::kind::{DURATION_OR_ZERO, Kind, PEM_FILE};
+use super::{Reader, Refused, Secret, Setting, url};
+
+/// The Redis that replicas share.
+#[derive(Clone, Debug)]
+pub struct Redis {
+    /// `redis://` or `rediss://`; `None` is the embedded broker, one replica.
+    pub url: Option<Secret>,
+    pub ca_file: Option<PathBuf>,
+    pub cert_file: Option<PathBuf>,
+    pub key_file: Option<PathBuf>,
+    /// Prefix of every key and internal channel.
+    pub prefix: String,
+    /// How long Redis may be away before the replica reports not ready.
+    pub grace: Duration,
+}
+
+/// Raw options of [`Redis`].
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "Redis")]
+pub struct RedisArgs {
+    /// The Redis that all replicas share: `redis://` or, with TLS, `rediss://`.
+    /// Default: none, an embedded broker for one replica.
+    ///
+    /// `redis://[user:password@]host[:port][/database]`; reserved characters in a password are
+    /// percent-encoded. Flags show in the process list, so a password belongs in the variable.
+    #[arg(
+        long,
+        env = "CAMPANILE_REDIS_URL",
+        value_name = "URL",
+        hide_env_values = true,
+        allow_hyphen_values = true
+    )]
+    pub redis_url: Option<Secret>,
+
+    /// PEM file with the authorities that sign the certificate of a `rediss://` server.
+    /// Default: the public ones.
+    #[arg(long, env = "CAMPANILE_REDIS_CA_FILE", value_name = "FILE")]
+    pub redis_ca_file: Option<String>,
+
+    /// PEM file with the client certificate for `rediss://`; goes with the key file. Default: none.
+    #[arg(long, env = "CAMPANILE_REDIS_CERT_FILE", value_name = "FILE")]
+    pub redis_cert_file: Option<String>,
+
+    /// PEM file with the private key of the client certificate. Default: none.
+    #[arg(long, env = "CAMPANILE_REDIS_KEY_FILE", value_name = "FILE")]
+    pub redis_key_file: Option<String>,
+
+    /// Prefix of every key and internal channel.
+    ///
+    /// Two installations with different prefixes can share one Redis.
+    #[arg(long, env = "CAMPANILE_REDIS_PREFIX", value_name = "TEXT", default_value = "campanile:")]
+    pub redis_prefix: String,
+
+    /// How long Redis may be away before `/readyz` answers 503; open sockets stay.
+    #[arg(long, env = "CAMPANILE_REDIS_GRACE", value_name = "DURATION", default_value = "10s")]
+    pub redis_grace: String,
+}
+
+const URL: Kind<Secret> = Kind {
+    allowed: "redis://[user:password@]host[:port][/database], or rediss:// for TLS",
+    example: "redis://redis.internal:6379",
+    parse: redis_url,
+};
+
+const PREFIX: Kind<String> = Kind {
+    allowed: "up to 128 bytes without white space, control characters and braces",
+    example: "campanile:",
+    parse: |text| {
+        let bad = |c: char| c.is_whitespace() || c.is_control() || c == '{' || c == '}';
+        if text.len() > 128 {
+            Err("is longer than 128 bytes".to_owned())
+        } else if text.contains(bad) {
+            Err("has white space, a control character or a brace".to_owned())
+        } else {
+            Ok(text.to_owned())
+        }
+    },
+};
+
+impl RedisArgs {
+    pub fn read(&self, reader: &mut Reader) -> Result<Redis, Refused> {
+        let url = self
+            .redis_url
+            .as_ref()
+            .map(|raw| reader.secret(Setting::new("redis-url"), raw.expose().trim(), &URL));
+        let files = [
+            ("redis-ca-file", &self.redis_ca_file),
+            ("redis-cert-file", &self.redis_cert_file),
+            ("redis-key-file", &self.redis_key_file),
+        ];
+        let [ca_file, cert_file, key_file] =
+            files.map(|(name, raw)| reader.optional(name, raw.as_deref(), &PEM_FILE));
+        let prefix = reader.value("redis-prefix", &self.redis_prefix, &PREFIX);
+        let grace = reader.value("redis-grace", &self.redis_grace, &DURATION_OR_ZERO);
+
+        self.check_client_certificate(reader);
+        let url = url.transpose()?;
+        if !url.as_ref().is_some_and(has_tls) {
+            for (name, _) in files.iter().filter(|(_, raw)| raw.is_some()) {
+                reader.problem(
+                    name,
+                    "it is set, but --redis-url (CAMPANILE_REDIS_URL) is not a rediss:// address; \
+                     allowed: only together with TLS; example: rediss://redis.internal:6379",
+                );
+            }
+        }
+        Ok(Redis {
+            url,
+            ca_file: ca_file?,
+            cert_file: cert_file?,
+            key_file: key_file?,
+            prefix: prefix?,
+            grace: grace?,
+        })
+    }
+
+    fn check_client_certificate(&self, reader: &mut Reader) {
+        let (missing, given) = match (&self.redis_cert_file, &self.redis_key_file) {
+            (Some(_), None) => ("redis-key-file", "redis-cert-file"),
+            (None, Some(_)) => ("redis-cert-file", "redis-key-file"),
+            _ => return,
+        };
+        reader.problem(
+            missing,
+            format!(
+                "it is missing, but {} is set; allowed: both or neither; \
+                 example: /etc/campanile/client.pem",
+                Setting::new(given)
+            ),
+        );
+    }
+}
+
+/// Never repeats a part of the text: a password may stand anywhere in an address gone wrong.
+fn redis_url(text: &str) -> Result<Secret, String> {
+    let no = |reason: &str| Err(reason.to_owned());
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return no("does not begin with redis:// or rediss://");
+    };
+    match scheme.to_ascii_lowercase().as_str() {
+        "redis" | "rediss" => {}
+        "redis+sentinel" | "rediss+sentinel" => {
+            return no("names Redis Sentinel, which is not supported yet");
+        }
+        "redis+cluster" | "rediss+cluster" => {
+            return no("names a Redis Cluster, which is not supported yet");
+        }
+        _ => return no("does not begin with redis:// or rediss://"),
+    }
+    if rest.contains('#') {
+        return no("has a # (in a password it is written %23)");
+    }
+    let address = url::split(rest);
+    if address.authority.contains(',') {
+        return no("names several nodes, which is not supported yet");
+    }
+    if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return no("has white space or control characters");
+    }
+    if url::host_and_port(address.authority).is_none() {
+        return no("has no valid host and port (reserved characters in a password are \
+                   percent-encoded, / as %2F)");
+    }
+    let database = address.path.trim_start_matches('/');
+    if !database.is_empty() && database.parse::<u16>().is_err() {
+        return no("has a path that is no database number");
+    }
+    Ok(Secret::new(text))
+}
+
+fn has_tls(url: &Secret) -> bool {
+    url.expose().get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("rediss:"))
+}

@@ -1,0 +1,74 @@
+//! `campanile demo`: a page where one can watch a notification arrive, served from inside the binary.
+
+use std::sync::OnceLock;
+
+use actix_web::{HttpResponse, web};
+use serde_json::{Value, json};
+
+use crate::auth;
+use crate::config::Config;
+use crate::notification::UserId;
+
+/// The page may load and talk to nothing but this gateway.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    img-src 'self' data:; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; \
+    frame-ancestors 'none'";
+
+/// How long the demo users stay signed in.
+const TOKEN_TTL: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+
+/// Who is signed in on the page.
+pub const USERS: [(&str, &str); 2] = [("ada", "Ada"), ("grace", "Grace")];
+
+const FILES: [(&str, &str, &str); 3] = [
+    ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
+    ("/demo/style.css", "text/css; charset=utf-8", include_str!("page/style.css")),
+    ("/demo/app.js", "text/javascript; charset=utf-8", include_str!("page/app.js")),
+];
+
+/// What the page has to know; one demo per process.
+static SESSION: OnceLock<Value> = OnceLock::new();
+
+/// Signs the demo users in.
+///
+/// # Errors
+/// The configuration has no secret to sign with.
+pub fn prepare(config: &Config) -> anyhow::Result<()> {
+    let mut users = Vec::new();
+    for (id, name) in USERS {
+        let token = auth::mint(&config.auth, &UserId::new(id)?, TOKEN_TTL)?;
+        users.push(json!({"id": id, "name": name, "token": token}));
+    }
+    let key = config.publish.keys.first().map(|key| key.expose().to_owned());
+    SESSION.get_or_init(|| {
+        json!({
+            "users": users,
+            "publish_key": key,
+            "ops_port": config.listen.ops.port(),
+            "redis": config.redis.url.is_some(),
+        })
+    });
+    Ok(())
+}
+
+/// The routes of the page.
+pub fn pages(config: &mut web::ServiceConfig) {
+    for (path, kind, text) in FILES {
+        config.route(path, web::get().to(move || async move { page(kind, text) }));
+    }
+    config.route("/demo/session.json", web::get().to(session));
+}
+
+fn page(kind: &'static str, text: &'static str) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type(kind)
+        .insert_header(("content-security-policy", CONTENT_SECURITY_POLICY))
+        .insert_header(("x-content-type-options", "nosniff"))
+        .insert_header(("referrer-policy", "no-referrer"))
+        .insert_header(("cache-control", "no-store"))
+        .body(text)
+}
+
+async fn session() -> HttpResponse {
+    HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(SESSION.get())
+}

@@ -1,0 +1,176 @@
+//! The HTTP API; `openapi.json` describes it.
+
+use actix_cors::Cors;
+use actix_web::http::{Method, header};
+use actix_web::{HttpRequest, HttpResponse, web};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{Gateway, Refusal, openapi, origin, publish};
+use crate::auth::{AuthError, Identity, carrier};
+use crate::broker::Away;
+use crate::config::Origins;
+use crate::notification::UserId;
+
+/// Largest request body, in bytes; an array of 1,000 notifications has to fit.
+const MAX_BODY: usize = 16 * 1024 * 1024;
+
+pub(super) fn configure(config: &mut web::ServiceConfig, origins: Origins) {
+    config
+        .app_data(web::PayloadConfig::new(MAX_BODY))
+        .service(
+            web::scope("/api")
+                .wrap(cors(origins))
+                .route("/ws", web::get().to(upgrade_required))
+                .route("/notifications/stats", web::get().to(stats))
+                .route("/publish", web::post().to(publish::publish))
+                .route("/disconnect", web::post().to(disconnect))
+                .route("/users/{id}/presence", web::get().to(presence)),
+        )
+        .route("/ws", web::get().to(upgrade_required))
+        .route("/ws/notifications", web::get().to(upgrade_required))
+        .route("/openapi.json", web::get().to(openapi::document))
+        .default_service(web::to(not_found));
+}
+
+/// Pages of allowed origins may call the API; the same rule as for sockets.
+fn cors(origins: Origins) -> Cors {
+    Cors::default()
+        .allowed_origin_fn(move |from, head| {
+            let host = head.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+            origin::is_allowed(from.to_str().ok(), host, &origins)
+        })
+        .allowed_methods([Method::GET, Method::POST, Method::DELETE])
+        .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
+        .max_age(3600)
+}
+
+async fn not_found() -> Result<HttpResponse, Refusal> {
+    Err(Refusal::not_found())
+}
+
+async fn upgrade_required(
+    gateway: web::Data<Gateway>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Refusal> {
+    let refusal = Refusal::upgrade_required();
+    gateway.refused(&refusal, request.uri(), request.peer_addr());
+    Err(refusal)
+}
+
+#[derive(Serialize)]
+struct Stats {
+    total_users: u64,
+    total_clients: u64,
+    timestamp: String,
+}
+
+async fn stats(
+    gateway: web::Data<Gateway>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Refusal> {
+    gateway.user(&request).await?;
+    let census = gateway.broker.census().await?;
+    Ok(success(&Stats {
+        total_users: census.users,
+        total_clients: census.connections,
+        timestamp: format!("{:.0}", Timestamp::now()),
+    }))
+}
+
+#[derive(Deserialize)]
+struct Disconnect {
+    user_id: String,
+}
+
+async fn disconnect(
+    gateway: web::Data<Gateway>,
+    request: HttpRequest,
+    body: web::Bytes,
+) -> Result<HttpResponse, Refusal> {
+    gateway.publisher(&request)?;
+    let Disconnect { user_id } = serde_json::from_slice(&body)
+        .map_err(|error| Refusal::bad_request("bad_body", format!("expected {{\"user_id\":…}}: {error}")))?;
+    let user = user(&user_id)?;
+    gateway.broker.disconnect(&user).await?;
+    Ok(success(&json!({"user_id": user.as_str()})))
+}
+
+async fn presence(
+    gateway: web::Data<Gateway>,
+    request: HttpRequest,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Refusal> {
+    gateway.publisher(&request)?;
+    let user = user(&id)?;
+    let connections = gateway.broker.connections_of(&user).await?;
+    let online = connections > 0;
+    Ok(success(
+        &json!({"user_id": user.as_str(), "online": online, "connections": connections}),
+    ))
+}
+
+fn user(text: &str) -> Result<UserId, Refusal> {
+    UserId::new(text).map_err(|error| Refusal::bad_request("user_id", error.to_string()))
+}
+
+/// `{"success":true,"data":…}`
+pub(super) fn success(data: &impl Serialize) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .json(json!({"success": true, "data": data}))
+}
+
+impl Gateway {
+    /// The user whose token the request carries.
+    async fn user(&self, request: &HttpRequest) -> Result<Identity, Refusal> {
+        let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+        let carried = carrier::find(
+            &carrier::Request {
+                authorization: text(header::AUTHORIZATION),
+                query: request.uri().query(),
+                cookies: text(header::COOKIE),
+                ..carrier::Request::default()
+            },
+            self.auth.query_token,
+            self.auth.token_cookie.as_deref(),
+        );
+        let found = carried.ok_or(AuthError::MissingToken)?;
+        if found.carrier == carrier::Carrier::Cookie {
+            // A cookie travels by itself, so the page must be one of ours.
+            let (from, host) = (text(header::ORIGIN), text(header::HOST));
+            if from.is_none() {
+                return Err(Refusal::cookie_without_origin());
+            }
+            if !origin::is_allowed(from, host, &self.origins) {
+                return Err(Refusal::origin());
+            }
+        }
+        Ok(self.verifier.verify(&found.token).await?)
+    }
+
+    /// Refuses a request that carries no publish key.
+    pub(super) fn publisher(&self, request: &HttpRequest) -> Result<(), Refusal> {
+        if self.publish.keys.is_empty() {
+            return Err(Refusal::publish_off());
+        }
+        let given = request.headers().get(header::AUTHORIZATION);
+        let given = given.and_then(|value| value.to_str().ok()).and_then(|value| {
+            let (scheme, key) = value.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
+        });
+        if given.is_some_and(|key| self.is_publish_key(key)) {
+            Ok(())
+        } else {
+            Err(Refusal::publish_key())
+        }
+    }
+}
+
+impl From<Away> for Refusal {
+    fn from(away: Away) -> Self {
+        tracing::warn!(%away, "a request failed");
+        Self::redis_away()
+    }
+}

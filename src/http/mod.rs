@@ -1,0 +1,78 @@
+//! Routes: upgrade admission, the API, and the private listener for probes and metrics.
+
+mod api;
+mod client_ip;
+mod error;
+mod first_frame;
+mod openapi;
+pub mod ops;
+mod origin;
+mod publish;
+pub mod server;
+mod throttle;
+mod upgrade;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use actix_http::HttpMessage;
+use actix_web::http::Uri;
+use subtle::ConstantTimeEq;
+
+pub use error::Refusal;
+pub use throttle::Throttle;
+
+use crate::auth::{Verifier, carrier};
+use crate::broker::Broker;
+use crate::config::{self, Origins, Secret};
+use crate::drain::Drain;
+use crate::hub::Hub;
+use crate::telemetry::Metrics;
+
+/// What requests are answered with.
+pub struct Gateway {
+    pub hub: Arc<Hub>,
+    pub broker: Broker,
+    pub verifier: Arc<Verifier>,
+    pub metrics: Arc<Metrics>,
+    pub drain: Arc<Drain>,
+    pub throttle: Throttle,
+    pub auth: config::Auth,
+    pub publish: config::Publish,
+    pub origins: Origins,
+    pub limits: config::Limits,
+}
+
+impl Gateway {
+    /// Counts and logs a refused connection. The query's token is not shown.
+    fn refused(&self, refusal: &Refusal, uri: &Uri, peer: Option<SocketAddr>) {
+        self.metrics.rejected(refusal.code);
+        tracing::info!(
+            path = uri.path(),
+            query = uri.query().map(carrier::redact_query).as_deref(),
+            peer = peer.map(|address| address.ip()).map(tracing::field::display),
+            status = refusal.status.as_u16(),
+            code = refusal.code,
+            "connection refused"
+        );
+    }
+
+    fn client_ip(&self, request: &actix_http::Request) -> Option<IpAddr> {
+        let text = |name: &str| request.headers().get(name)?.to_str().ok();
+        request.peer_addr().map(|peer| {
+            client_ip::client_ip(
+                peer.ip(),
+                text("x-forwarded-for"),
+                text("forwarded"),
+                &self.limits.trusted_proxies,
+            )
+        })
+    }
+
+    fn is_publish_key(&self, given: &str) -> bool {
+        let same =
+            |key: &Secret| bool::from(key.expose().as_bytes().ct_eq(given.as_bytes()));
+        // Every key is compared, so that the time tells nothing about which one fits.
+        self.publish.keys.iter().fold(false, |found, key| found | same(key))
+    }
+}
