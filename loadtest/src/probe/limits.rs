@@ -13,7 +13,7 @@ pub(crate) fn check_descriptors(pid: u32, who: &str, sockets: usize) -> Result<(
         .with_context(|| format!("cannot read the limits of process {pid} ({who})"))?;
     let (soft, hard) = open_files(&limits).context("/proc/<pid>/limits has no open files")?;
     let need = sockets as u64 + SPARE;
-    let advice = if hard >= need { "run `ulimit -n" } else { "as root, run `ulimit -Hn" };
+    let advice = if hard >= need { "run `ulimit -n" } else { "as root, run `ulimit -n" };
     ensure!(
         soft >= need,
         "{sockets} sockets need {need} file descriptors, and {who} may open {soft} (hard limit \

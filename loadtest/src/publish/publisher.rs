@@ -19,8 +19,10 @@ use crate::target::RedisAddress;
 
 /// Commands per write at most, so that one late wake-up does not become one huge burst.
 const BATCH: u64 = 256;
-/// Shortest pause; the kernel's timer slack for a sleeping thread is 50 µs.
+/// How often a closed loop looks for room; the kernel's timer slack for a sleeping thread is 50 µs.
 const TICK: Duration = Duration::from_micros(50);
+/// Longest pause of an open loop, so that it notices its end.
+const NAP: Duration = Duration::from_millis(100);
 /// A closed loop that has not moved for this long lost messages: it gives them up.
 const STALL: Duration = Duration::from_secs(2);
 
@@ -101,7 +103,7 @@ impl Work {
             let now = self.clock.now();
             let due = schedule.due(now, sent, self.receivers.received());
             if due == 0 {
-                park_timeout(TICK);
+                park_timeout(schedule.pause(now, sent));
                 continue;
             }
             out.clear();
@@ -154,6 +156,16 @@ impl Schedule {
                 }
                 window.saturating_sub(outstanding).min(BATCH)
             }
+        }
+    }
+
+    /// How long to sleep when nothing is due.
+    fn pause(&self, now: u64, sent: u64) -> Duration {
+        match self.pace {
+            Pace::Rate(_) => {
+                Duration::from_nanos(self.intended(sent, now).saturating_sub(now)).min(NAP)
+            }
+            Pace::Window(_) => TICK,
         }
     }
 
@@ -232,6 +244,7 @@ mod tests {
         assert_eq!(schedule.due(15_000_000, 11, 0), 0);
         assert_eq!(schedule.due(10_005_000_000, 11, 0), BATCH);
         assert_eq!(schedule.intended(10, 99_000_000), 15_000_000);
+        assert_eq!(schedule.pause(14_600_000, 10), Duration::from_micros(400));
     }
 
     #[test]

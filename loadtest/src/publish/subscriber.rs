@@ -54,10 +54,12 @@ impl Subscriber {
         let thread = thread::Builder::new().name("subscriber".into()).spawn(|| work.run(stream))?;
         let subscriber = Self { stop, counters, thread: Some(thread) };
         (&writer).write_all(&out)?;
-        tokio::task::spawn_blocking(move || confirmed.recv_timeout(Duration::from_secs(10)))
-            .await?
-            .context("Redis did not confirm the subscriptions of the floor within 10 s")?;
-        stream_alive(&subscriber)?;
+        let wait = move || confirmed.recv_timeout(Duration::from_secs(10));
+        if tokio::task::spawn_blocking(wait).await?.is_err() {
+            // Its own error, if it has one, says more.
+            subscriber.stop().await?;
+            bail!("Redis did not confirm the floor's subscriptions within 10 s");
+        }
         Ok(subscriber)
     }
 
@@ -71,13 +73,6 @@ impl Subscriber {
         let thread = self.thread.take().context("the subscriber was stopped before")?;
         let joined = tokio::task::spawn_blocking(|| thread.join()).await?;
         joined.map_err(|_| anyhow!("the subscriber panicked"))?
-    }
-}
-
-fn stream_alive(subscriber: &Subscriber) -> Result<()> {
-    match &subscriber.thread {
-        Some(thread) if !thread.is_finished() => Ok(()),
-        _ => bail!("the floor's subscriber ended early"),
     }
 }
 

@@ -28,9 +28,16 @@ impl Process {
         let log =
             File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let mut process = Self::spawn(name, command)?;
-        process.log = Some(path);
-        Ok(process)
+        match Self::spawn(name, command) {
+            Ok(mut process) => {
+                process.log = Some(path);
+                Ok(process)
+            }
+            Err(error) => {
+                fs::remove_file(&path).ok();
+                Err(error)
+            }
+        }
     }
 
     pub(crate) fn pid(&self) -> u32 {
