@@ -20,8 +20,8 @@ use super::handshake::upgrade;
 /// the kernel after 1, 3 and 7 s.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Sockets per source address: below the 28,232 ports of Linux's default range, with room for
-/// connections of an earlier round in TIME-WAIT.
+/// Sockets per source address: below the 28,232 ports of Linux's default range. Sources begin at
+/// 127.0.0.2, since 127.0.0.1 has the ports of the servers that the tool starts.
 const SOCKETS_PER_SOURCE: usize = 10_000;
 
 /// Why a socket ended.
@@ -41,7 +41,7 @@ pub(super) async fn connect(index: usize, plan: &Plan) -> Result<(TcpStream, Vec
     if let IpAddr::V4(ip) = plan.address.ip()
         && ip.is_loopback()
     {
-        let host = u8::try_from(1 + index / SOCKETS_PER_SOURCE).context("too many sockets")?;
+        let host = u8::try_from(2 + index / SOCKETS_PER_SOURCE).context("too many sockets")?;
         socket.bind((Ipv4Addr::new(127, 0, 0, host), 0).into()).context("no free source port")?;
     }
     let address = plan.address;
@@ -50,6 +50,8 @@ pub(super) async fn connect(index: usize, plan: &Plan) -> Result<(TcpStream, Vec
         .with_context(|| format!("{address} did not accept within {PATIENCE:?}"))?
         .with_context(|| format!("cannot connect to {address}"))?;
     stream.set_nodelay(true)?;
+    // Closing resets: 19,000 ports in TIME-WAIT for a minute would starve the next round.
+    stream.set_zero_linger()?;
     let Hello::WebSocket { host, path, tokens } = &plan.hello else {
         return Ok((stream, Vec::new()));
     };

@@ -22,8 +22,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 const SECRET: &str = "the-load-test-signs-its-own-users-with-this";
 
 pub(super) async fn start(args: &TargetArgs, progress: &Progress) -> Result<Target> {
+    let [redis, public, ops] = free_addresses()?;
     progress.say("starting redis-server");
-    let redis = RedisAddress { address: free_address()?, user: None, password: None };
+    let redis = RedisAddress { address: redis, user: None, password: None };
     let mut command = Command::new(&args.redis_server);
     command.args(["--bind", "127.0.0.1", "--port", &redis.address.port().to_string()]);
     command.args(["--save", "", "--appendonly", "no"]);
@@ -31,7 +32,6 @@ pub(super) async fn start(args: &TargetArgs, progress: &Progress) -> Result<Targ
     until_ready(&mut server, async || publish::connect(&redis).map(drop)).await?;
 
     progress.say("starting campanile serve");
-    let (public, ops) = (free_address()?, free_address()?);
     let mut command = Command::new(program(args.campanile.as_deref())?);
     command
         .arg("serve")
@@ -71,10 +71,17 @@ fn program(asked: Option<&Path>) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// A free port now; nothing holds it until the server binds it.
-fn free_address() -> Result<SocketAddr> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free loopback port")?;
-    Ok(listener.local_addr()?)
+/// Free ports, all different; nothing holds them until the servers bind them.
+fn free_addresses<const N: usize>() -> Result<[SocketAddr; N]> {
+    // All are bound before any is let go: the kernel may hand out a freed port again at once.
+    let listeners: Vec<TcpListener> = (0..N)
+        .map(|_| TcpListener::bind(("127.0.0.1", 0)).context("no free loopback port"))
+        .collect::<Result<_>>()?;
+    let mut addresses = [SocketAddr::from(([127, 0, 0, 1], 0)); N];
+    for (address, listener) in addresses.iter_mut().zip(&listeners) {
+        *address = listener.local_addr()?;
+    }
+    Ok(addresses)
 }
 
 async fn until_ready(process: &mut Process, probe: impl AsyncFn() -> Result<()>) -> Result<()> {
