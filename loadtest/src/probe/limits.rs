@@ -22,6 +22,12 @@ pub(crate) fn check_descriptors(pid: u32, who: &str, sockets: usize) -> Result<(
     Ok(())
 }
 
+/// Sockets that this process may hold beside what it needs itself.
+pub(crate) fn most_sockets() -> Option<u64> {
+    let limits = fs::read_to_string("/proc/self/limits").ok()?;
+    Some(open_files(&limits)?.0.saturating_sub(SPARE))
+}
+
 fn open_files(limits: &str) -> Option<(u64, u64)> {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     let mut numbers = line.split_ascii_whitespace().map(|word| match word {

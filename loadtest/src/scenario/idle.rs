@@ -9,17 +9,17 @@ use serde_json::json;
 use super::{Common, lost_sockets, seconds};
 use crate::client::Fleet;
 use crate::floor::Floor;
-use crate::probe::{Meter, Usage, check_descriptors, resident_bytes};
+use crate::probe::{Meter, Usage, check_descriptors, most_sockets, resident_bytes};
 use crate::report::{Report, Table, cell, number};
 use crate::stats::{float, growth, median, ratio, slope};
 use crate::target::TargetArgs;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Sockets in the last step
-    #[arg(long, value_name = "N", default_value_t = 1_000)]
-    connections: usize,
-    /// Sockets at which to measure, rising [default: a quarter, half and all of them]
+    /// Sockets in the last step [default: 1000, or the largest of --steps]
+    #[arg(long, value_name = "N")]
+    connections: Option<usize>,
+    /// Numbers of sockets at which to measure [default: a quarter, half and all of them]
     #[arg(long, value_name = "N,N", value_delimiter = ',')]
     steps: Vec<usize>,
     /// Pause before memory is read, seconds
@@ -81,11 +81,15 @@ pub(crate) async fn run(args: &Args, common: &Common) -> Result<Report> {
 
 /// The steps in rising order, the last one being all connections.
 fn steps(args: &Args) -> Result<Vec<usize>> {
-    let all = args.connections;
-    let mut steps = match args.steps.as_slice() {
-        [] => vec![all / 4, all / 2, all],
-        given => given.to_vec(),
-    };
+    let mut steps = args.steps.clone();
+    if steps.is_empty() {
+        let all = args.connections.unwrap_or(1_000);
+        steps = vec![all / 4, all / 2, all];
+    }
+    if let Some(all) = args.connections {
+        ensure!(steps.iter().all(|step| *step <= all), "--steps go beyond --connections {all}");
+        steps.push(all);
+    }
     steps.sort_unstable();
     steps.dedup();
     steps.retain(|step| *step > 0);
@@ -156,10 +160,14 @@ fn report(
         let ratios = std::array::from_fn(|i| of_gateway[i].zip(of_floor[i]).and_then(divide));
         each.row(row("gateway / floor", ratios));
     }
+    let most = steps.last().copied().unwrap_or_default();
     let mut notes = vec![
         "Kernel memory of the sockets is not in these figures: about 10 KB per connection for both ends."
             .to_owned(),
-        format!("Limited by the descriptors of one process: {} sockets asked.", steps[steps.len() - 1]),
+        format!(
+            "Limited by the asked {most} sockets; the descriptors of this tool would allow {}.",
+            cell(most_sockets().map(float))
+        ),
     ];
     if steps.len() < 2 {
         notes.push("One step gives no growth: ask for several with --steps.".to_owned());
@@ -171,7 +179,7 @@ fn report(
     }
     Report {
         scenario: "idle",
-        title: format!("{} connections, rounds: {}", steps[steps.len() - 1], gateway.len()),
+        title: format!("{most} connections, rounds: {}", gateway.len()),
         tables: vec![memory, each],
         notes,
         faults,
@@ -196,4 +204,34 @@ fn row(label: &str, values: [Option<f64>; 3]) -> Vec<String> {
 
 fn divide((a, b): (f64, f64)) -> Option<f64> {
     ratio(a, b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn steps_of(line: &[&str]) -> Result<Vec<usize>> {
+        let words = std::iter::once("idle").chain(line.iter().copied());
+        steps(&<Line as clap::Parser>::parse_from(words).args)
+    }
+
+    #[test]
+    fn steps_rise_and_end_with_all_connections() {
+        for (line, want) in [
+            ([].as_slice(), [250, 500, 1_000].as_slice()),
+            (&["--connections", "2"], &[1, 2]),
+            (&["--steps", "5000,1000"], &[1_000, 5_000]),
+            (&["--steps", "10,20", "--connections", "30"], &[10, 20, 30]),
+        ] {
+            assert_eq!(steps_of(line).unwrap(), want, "{line:?}");
+        }
+        assert!(steps_of(&["--connections", "0"]).is_err());
+        assert!(steps_of(&["--steps", "50", "--connections", "10"]).is_err());
+    }
 }
