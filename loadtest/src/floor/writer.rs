@@ -1,0 +1,129 @@
+//! The child's side. It speaks lines on its standard streams: it prints its port, takes
+//! `write <run> <bytes> <rate>` (rate 0: as fast as the sockets take it) and `stop`, and answers
+//! each `stop` with the frames written. It ends when its standard input does.
+
+use std::io::{BufRead, Write, stdin, stdout};
+use std::rc::Rc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::{LocalSet, spawn_local, yield_now};
+
+use crate::client::text_frame;
+use crate::publish::notification;
+use crate::record::{STAMP, fill_stamp};
+use crate::stats::{float, whole};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct WriterArgs {
+    /// Streams to accept
+    #[arg(long)]
+    connections: usize,
+}
+
+/// Runs the child until its standard input ends.
+pub(crate) fn run(args: &WriterArgs) -> Result<()> {
+    let (lines, mut inbox) = mpsc::channel(4);
+    thread::Builder::new().name("stdin".into()).spawn(move || {
+        for line in stdin().lock().lines().map_while(Result::ok) {
+            if lines.blocking_send(line).is_err() {
+                break;
+            }
+        }
+    })?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let tasks = LocalSet::new();
+    runtime.block_on(tasks.run_until(async {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        say(listener.local_addr()?.port().into())?;
+        let (sender, streams) = watch::channel(Vec::new());
+        spawn_local(accept(listener, args.connections, sender));
+        while let Some(line) = inbox.recv().await {
+            let words: Vec<&str> = line.split(' ').collect();
+            let ["write", run, bytes, rate] = words[..] else { bail!("unknown line `{line}`") };
+            let run = run.as_bytes().try_into().context("a run has 8 characters")?;
+            let payload = notification(run, bytes.parse()?);
+            let streams = streams.borrow().clone();
+            say(write(&streams, text_frame(&payload), rate.parse()?, &mut inbox).await?)?;
+        }
+        Ok(())
+    }))
+}
+
+fn say(number: u64) -> Result<()> {
+    let mut out = stdout().lock();
+    writeln!(out, "{number}")?;
+    Ok(out.flush()?)
+}
+
+async fn accept(listener: TcpListener, count: usize, streams: watch::Sender<Vec<Rc<TcpStream>>>) {
+    for _ in 0..count {
+        let Ok((stream, _)) = listener.accept().await else { break };
+        // Without it the floor would be slowed by Nagle's algorithm; a stream that refuses is gone.
+        if stream.set_nodelay(true).is_err() {
+            continue;
+        }
+        let stream = Rc::new(stream);
+        spawn_local(hold(Rc::clone(&stream)));
+        streams.send_modify(|all| all.push(stream));
+    }
+}
+
+/// Reads a stream to its end, as any server must to notice it.
+async fn hold(stream: Rc<TcpStream>) {
+    while stream.readable().await.is_ok() {
+        match stream.try_read(&mut [0; 64]) {
+            Ok(0) => return,
+            Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => return,
+            _ => {}
+        }
+    }
+}
+
+/// Writes round-robin until a line comes; returns the frames written.
+async fn write(
+    streams: &[Rc<TcpStream>],
+    mut frame: Vec<u8>,
+    rate: f64,
+    inbox: &mut mpsc::Receiver<String>,
+) -> Result<u64> {
+    let stamp = frame.windows(3).position(|w| w == b"lt-").context("a frame without a stamp")?;
+    let start = Instant::now();
+    let mut written = 0;
+    let mut targets = streams.iter().cycle();
+    while inbox.is_empty() {
+        let due = match rate {
+            0.0 => 64,
+            rate => whole(start.elapsed().as_secs_f64() * rate).saturating_sub(written),
+        };
+        for stream in targets.by_ref().take(usize::try_from(due)?) {
+            fill_stamp(&mut frame[stamp..stamp + STAMP], written, 0);
+            write_all(stream, &frame).await?;
+            written += 1;
+        }
+        if rate == 0.0 {
+            yield_now().await;
+        } else {
+            let next = Duration::from_secs_f64(float(written + 1) / rate);
+            tokio::time::sleep(next.saturating_sub(start.elapsed())).await;
+        }
+    }
+    inbox.recv().await;
+    Ok(written)
+}
+
+async fn write_all(stream: &TcpStream, mut bytes: &[u8]) -> Result<()> {
+    while !bytes.is_empty() {
+        match stream.try_write(bytes) {
+            Ok(count) => bytes = &bytes[count..],
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                stream.writable().await?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
