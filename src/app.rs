@@ -42,11 +42,8 @@ pub async fn serve(config: Config, pages: Pages, started: impl FnOnce()) -> anyh
     let drain = Arc::new(Drain::default());
     let replica = Uuid::now_v7().simple().to_string();
 
-    let sink = Box::new(Router::new(
-        hub.clone(),
-        metrics.clone(),
-        config.publish.max_payload_bytes,
-    ));
+    let sink =
+        Box::new(Router::new(hub.clone(), metrics.clone(), config.publish.max_payload_bytes));
     let broker = broker(&config, &hub, sink, &replica, &metrics)?;
     preload_keys(&verifier);
 
@@ -75,7 +72,6 @@ pub async fn serve(config: Config, pages: Pages, started: impl FnOnce()) -> anyh
     let (server_handle, ops_handle) = (server.handle(), ops.handle());
     tokio::spawn(server);
     tokio::spawn(ops);
-    metrics.started.set(jiff::Timestamp::now().as_millisecond() as f64 / 1000.0);
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         listen = %config.listen.public,

@@ -9,7 +9,7 @@ use ureq::tls::{TlsConfig, TlsProvider};
 use ureq::typestate::AgentScope;
 
 /// A client whose requests take at most `timeout`, with the TLS that the rest of the gateway uses.
-pub fn client(timeout: Duration) -> ConfigBuilder<AgentScope> {
+pub(crate) fn client(timeout: Duration) -> ConfigBuilder<AgentScope> {
     let tls = TlsConfig::builder()
         .provider(TlsProvider::Rustls)
         .unversioned_rustls_crypto_provider(Arc::new(aws_lc_rs::default_provider()))

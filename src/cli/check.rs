@@ -82,11 +82,9 @@ async fn redis(config: &Config, findings: &mut Findings) {
     }
     let channels =
         Channels::new(&config.channels.user, &config.channels.broadcast, &config.redis.prefix);
-    let commands = Metrics::new()
-        .map_err(|error| error.to_string())
-        .and_then(|metrics| {
-            Commands::new(&config.redis, channels, Arc::new(metrics)).map_err(|e| e.to_string())
-        });
+    let commands = Metrics::new().map_err(|error| error.to_string()).and_then(|metrics| {
+        Commands::new(&config.redis, channels, Arc::new(metrics)).map_err(|e| e.to_string())
+    });
     let commands = match commands {
         Ok(commands) => commands,
         Err(error) => return findings.problem(&format!("Redis: {error}")),
@@ -96,7 +94,8 @@ async fn redis(config: &Config, findings: &mut Findings) {
         Err(away) => return findings.problem(&format!("Redis at {address}: {away}")),
         Ok(version) if is_too_old(&version) => {
             let (major, minor) = OLDEST_REDIS;
-            let text = format!("Redis at {address} is {version}; {major}.{minor} or newer is needed");
+            let text =
+                format!("Redis at {address} is {version}; {major}.{minor} or newer is needed");
             findings.problem(&text);
         }
         Ok(version) => Findings::fine(&format!("Redis {version} at {address} answers")),
@@ -121,7 +120,8 @@ mod tests {
 
     #[test]
     fn versions_are_compared_as_numbers() {
-        for (version, old) in [("6.2.14", true), ("7.0.15", false), ("10.0.0", false), ("x", true)] {
+        for (version, old) in [("6.2.14", true), ("7.0.15", false), ("10.0.0", false), ("x", true)]
+        {
             assert_eq!(is_too_old(version), old, "{version}");
         }
     }

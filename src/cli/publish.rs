@@ -27,8 +27,12 @@ pub(super) async fn run(args: Publish) -> anyhow::Result<ExitCode> {
 /// What was said on the command line, as a JSON object.
 fn notification(args: &Publish) -> anyhow::Result<Map<String, Value>> {
     let mut fields = Map::new();
-    let said =
-        [("id", &args.id), ("type", &args.kind), ("title", &args.title), ("message", &args.message)];
+    let said = [
+        ("id", &args.id),
+        ("type", &args.kind),
+        ("title", &args.title),
+        ("message", &args.message),
+    ];
     for (name, value) in said {
         if let Some(value) = value {
             fields.insert(name.into(), json!(value));
@@ -46,7 +50,9 @@ async fn through_redis(args: &Publish, fields: &Map<String, Value>) -> anyhow::R
         Ok((redis?, channels?))
     })?;
     if redis.url.is_none() {
-        bail!("say where to publish: --redis-url (CAMPANILE_REDIS_URL) or --gateway URL with --key");
+        bail!(
+            "say where to publish: --redis-url (CAMPANILE_REDIS_URL) or --gateway URL with --key"
+        );
     }
     let target = args.target.user.as_ref().map_or(Target::Broadcast, |u| Target::User(u.as_str()));
     let text = Value::Object(fields.clone()).to_string();
@@ -98,7 +104,8 @@ async fn through_gateway(
         Ok::<_, ureq::Error>((response.status().as_u16(), text))
     })
     .await?;
-    let (status, text) = answer.with_context(|| format!("cannot reach the gateway at {gateway}"))?;
+    let (status, text) =
+        answer.with_context(|| format!("cannot reach the gateway at {gateway}"))?;
     let answer: Value = serde_json::from_str(&text).unwrap_or_default();
     if status != 200 {
         let why = answer["error"]["message"].as_str().unwrap_or(&text);

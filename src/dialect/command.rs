@@ -80,8 +80,12 @@ impl Request {
             "mark_read" => {
                 id.map(|id| Command::MarkRead { id }).ok_or_else(|| missing("notification_id"))
             }
-            "delete" => id.map(|id| Command::Delete { id }).ok_or_else(|| missing("notification_id")),
-            "refresh" => token.map(|token| Command::Refresh { token }).ok_or_else(|| missing("token")),
+            "delete" => {
+                id.map(|id| Command::Delete { id }).ok_or_else(|| missing("notification_id"))
+            }
+            "refresh" => {
+                token.map(|token| Command::Refresh { token }).ok_or_else(|| missing("token"))
+            }
             "auth" => token.map(|token| Command::Auth { token }).ok_or_else(|| missing("token")),
             _ => {
                 let text = "unknown \"type\"; known are ping, get_unread_count, mark_read, \

@@ -11,8 +11,11 @@ pub(super) fn write_notification(notification: &Notification, out: &mut Vec<u8>)
         ("notification_id", notification.id_json().to_owned()),
         ("notification_type", notification.kind_json().to_owned()),
     ];
-    let skip: &[&str] =
-        if notification.shadows_envelope() { &["notification_id", "notification_type"] } else { &[] };
+    let skip: &[&str] = if notification.shadows_envelope() {
+        &["notification_id", "notification_type"]
+    } else {
+        &[]
+    };
     out.extend_from_slice(br#"{"type":"notification","data":"#);
     out.extend_from_slice(rewrite(body, &own, skip).as_bytes());
     out.push(b'}');

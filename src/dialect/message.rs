@@ -7,23 +7,38 @@ use crate::notification::UserId;
 /// What the gateway says to one client, apart from notifications.
 #[derive(Debug)]
 pub enum Message<'a> {
-    Pong { reference: Option<&'a RawValue> },
+    Pong {
+        reference: Option<&'a RawValue>,
+    },
     /// `code` is stable and meant for programs, `text` for people.
-    Error { code: &'a str, text: &'a str, reference: Option<&'a RawValue> },
-    Connected { connection_id: &'a str, user: &'a UserId, ping_interval: Duration },
+    Error {
+        code: &'a str,
+        text: &'a str,
+        reference: Option<&'a RawValue>,
+    },
+    Connected {
+        connection_id: &'a str,
+        user: &'a UserId,
+        ping_interval: Duration,
+    },
     /// A `refresh` was accepted; `None`: the new token does not expire.
-    Refreshed { expires_in: Option<Duration>, reference: Option<&'a RawValue> },
-    TokenExpiring { left: Duration },
+    Refreshed {
+        expires_in: Option<Duration>,
+        reference: Option<&'a RawValue>,
+    },
+    TokenExpiring {
+        left: Duration,
+    },
     /// The connection is about to be closed; come back after `after`.
-    Reconnect { after: Duration, reason: &'a str },
+    Reconnect {
+        after: Duration,
+        reason: &'a str,
+    },
 }
 
 impl Message<'_> {
     /// Whether only clients that asked for `campanile.v1` know it.
     pub(super) fn needs_subprotocol(&self) -> bool {
-        matches!(
-            self,
-            Self::Connected { .. } | Self::TokenExpiring { .. } | Self::Reconnect { .. }
-        )
+        matches!(self, Self::Connected { .. } | Self::TokenExpiring { .. } | Self::Reconnect { .. })
     }
 }

@@ -7,7 +7,8 @@ use crate::notification::{MissingId, Target, UserId};
 
 fn notification(payload: &str) -> Notification {
     let now = "2026-01-02T03:04:05Z".parse().unwrap();
-    Notification::parse(payload.as_bytes(), Target::User("42"), MissingId::Fresh, now, 4096).unwrap()
+    Notification::parse(payload.as_bytes(), Target::User("42"), MissingId::Fresh, now, 4096)
+        .unwrap()
 }
 
 fn written(form: Form, payload: &str) -> Value {
@@ -51,7 +52,11 @@ fn commands_are_read_with_their_reference() {
     let cases = [
         (r#"{"type":"ping"}"#, Command::Ping, None),
         (r#"{"type":"ping","ref":[1]}"#, Command::Ping, Some("[1]")),
-        (r#"{"type":"mark_read","notification_id":"n"}"#, Command::MarkRead { id: "n".into() }, None),
+        (
+            r#"{"type":"mark_read","notification_id":"n"}"#,
+            Command::MarkRead { id: "n".into() },
+            None,
+        ),
         (r#"{"type":"mark_read","notification_id":5}"#, Command::MarkRead { id: "5".into() }, None),
         (r#"{"type":"refresh","token":"t"}"#, Command::Refresh { token: "t".into() }, None),
     ];

@@ -66,10 +66,7 @@ struct Stats {
     timestamp: String,
 }
 
-async fn stats(
-    gateway: web::Data<Gateway>,
-    request: HttpRequest,
-) -> Result<HttpResponse, Refusal> {
+async fn stats(gateway: web::Data<Gateway>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     gateway.user(&request).await?;
     let census = gateway.broker.census().await?;
     Ok(success(&Stats {
@@ -90,8 +87,9 @@ async fn disconnect(
     body: web::Bytes,
 ) -> Result<HttpResponse, Refusal> {
     gateway.publisher(&request)?;
-    let Disconnect { user_id } = serde_json::from_slice(&body)
-        .map_err(|error| Refusal::bad_request("bad_body", format!("expected {{\"user_id\":…}}: {error}")))?;
+    let Disconnect { user_id } = serde_json::from_slice(&body).map_err(|error| {
+        Refusal::bad_request("bad_body", format!("expected {{\"user_id\":…}}: {error}"))
+    })?;
     let user = user(&user_id)?;
     gateway.broker.disconnect(&user).await?;
     Ok(success(&json!({"user_id": user.as_str()})))
@@ -106,20 +104,24 @@ async fn presence(
     let user = user(&id)?;
     let connections = gateway.broker.connections_of(&user).await?;
     let online = connections > 0;
-    Ok(success(
-        &json!({"user_id": user.as_str(), "online": online, "connections": connections}),
-    ))
+    Ok(success(&json!({"user_id": user.as_str(), "online": online, "connections": connections})))
 }
 
 fn user(text: &str) -> Result<UserId, Refusal> {
     UserId::new(text).map_err(|error| Refusal::bad_request("user_id", error.to_string()))
 }
 
+#[derive(Serialize)]
+struct Success<'a, T> {
+    success: bool,
+    data: &'a T,
+}
+
 /// `{"success":true,"data":…}`
 pub(super) fn success(data: &impl Serialize) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        .json(json!({"success": true, "data": data}))
+        .json(Success { success: true, data })
 }
 
 impl Gateway {

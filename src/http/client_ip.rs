@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 /// The client's address: the peer's, or, if that is a trusted proxy, the last address in
 /// `X-Forwarded-For` (or `Forwarded`, RFC 7239 §5.2) that no trusted proxy has.
-pub fn client_ip(
+pub(super) fn client_ip(
     peer: IpAddr,
     forwarded_for: Option<&str>,
     forwarded: Option<&str>,
@@ -67,7 +67,12 @@ mod tests {
             ("10.0.0.1", Some("6.6.6.6, garbage, 10.0.0.2"), None, "10.0.0.2"),
             ("::1", Some("[2001:db8::1]:443"), None, "2001:db8::1"),
             ("::ffff:10.0.0.1", Some("9.9.9.9:1234"), None, "9.9.9.9"),
-            ("10.0.0.1", None, Some("for=6.6.6.6;proto=https, For=\"[2001:db8::2]:80\""), "2001:db8::2"),
+            (
+                "10.0.0.1",
+                None,
+                Some("for=6.6.6.6;proto=https, For=\"[2001:db8::2]:80\""),
+                "2001:db8::2",
+            ),
         ];
         for (peer, forwarded_for, forwarded, want) in cases {
             let ip = client_ip(peer.parse().unwrap(), forwarded_for, forwarded, &trusted);

@@ -34,7 +34,11 @@ impl Refusal {
     }
 
     pub fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path; see /openapi.json")
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "there is nothing at this path; see /openapi.json",
+        )
     }
 
     pub fn upgrade_required() -> Self {
@@ -54,7 +58,8 @@ impl Refusal {
     }
 
     pub fn draining() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", "this replica is restarting").later(1)
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", "this replica is restarting")
+            .later(1)
     }
 
     pub fn full() -> Self {
@@ -87,8 +92,8 @@ impl Refusal {
     }
 
     pub fn body(&self) -> String {
-        let error = json!({"code": self.code, "message": self.message});
-        json!({"success": false, "error": error}).to_string()
+        let (code, message) = (self.code, json!(self.message));
+        format!(r#"{{"success":false,"error":{{"code":"{code}","message":{message}}}}}"#)
     }
 }
 

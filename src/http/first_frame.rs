@@ -29,13 +29,18 @@ pub(super) async fn identify(
 ) -> Result<Identity, &'static str> {
     let first = timeout(AUTH_TIMEOUT, first_text(stream, early)).await;
     let (code, text) = match first {
-        Ok(Ok(text)) => match Dialect::Campanile.read(&text).map(|request| request.map(|r| r.command)) {
-            Ok(Some(Command::Auth { token })) => match verifier.verify(&token).await {
-                Ok(identity) => return Ok(identity),
-                Err(error) => (error.code(), error.to_string()),
-            },
-            _ => ("token_missing", "the first frame must be {\"type\":\"auth\",\"token\":…}".into()),
-        },
+        Ok(Ok(text)) => {
+            match Dialect::Campanile.read(&text).map(|request| request.map(|r| r.command)) {
+                Ok(Some(Command::Auth { token })) => match verifier.verify(&token).await {
+                    Ok(identity) => return Ok(identity),
+                    Err(error) => (error.code(), error.to_string()),
+                },
+                _ => (
+                    "token_missing",
+                    "the first frame must be {\"type\":\"auth\",\"token\":…}".into(),
+                ),
+            }
+        }
         Ok(Err(())) => return Err("token_missing"),
         Err(_elapsed) => ("token_missing", format!("no token within {AUTH_TIMEOUT:?}")),
     };
@@ -55,7 +60,8 @@ pub(super) async fn turn_away(stream: &mut TcpStream, refusal: &Refusal) {
 async fn tell(stream: &mut TcpStream, code: &str, text: &str, close: u16) {
     let error = Dialect::Campanile.write(&Message::Error { code, text, reference: None });
     let error = error.unwrap_or_default();
-    let mut bytes = frame::text(error.len(), |out| out.extend_from_slice(error.as_bytes())).to_vec();
+    let mut bytes =
+        frame::text(error.len(), |out| out.extend_from_slice(error.as_bytes())).to_vec();
     bytes.extend_from_slice(&frame::close(close, code));
     let farewell = async {
         stream.write_all(&bytes).await?;

@@ -70,8 +70,7 @@ impl Gateway {
     }
 
     fn is_publish_key(&self, given: &str) -> bool {
-        let same =
-            |key: &Secret| bool::from(key.expose().as_bytes().ct_eq(given.as_bytes()));
+        let same = |key: &Secret| bool::from(key.expose().as_bytes().ct_eq(given.as_bytes()));
         // Every key is compared, so that the time tells nothing about which one fits.
         self.publish.keys.iter().fold(false, |found, key| found | same(key))
     }

@@ -4,18 +4,21 @@ use crate::config::Origins;
 
 /// Whether a request with this `Origin` (RFC 6454 §7) is let in. Without one it does not come from a
 /// page in a browser.
-pub fn is_allowed(origin: Option<&str>, host: Option<&str>, allowed: &Origins) -> bool {
+pub(super) fn is_allowed(origin: Option<&str>, host: Option<&str>, allowed: &Origins) -> bool {
     let Some(origin) = origin else { return true };
     let origin = origin.to_ascii_lowercase();
     match allowed {
         Origins::Any => true,
-        Origins::List(list) => list.iter().any(|one| without_default_port(one) == without_default_port(&origin)),
+        Origins::List(list) => {
+            list.iter().any(|one| without_default_port(one) == without_default_port(&origin))
+        }
         Origins::SameHost => {
             let Some((scheme, authority)) = origin.split_once("://") else { return false };
             // `Host` leaves a default port out, but a proxy may have added one.
             host.is_some_and(|host| {
                 let host = format!("{scheme}://{}", host.to_ascii_lowercase());
-                without_default_port(&host) == without_default_port(&format!("{scheme}://{authority}"))
+                without_default_port(&host)
+                    == without_default_port(&format!("{scheme}://{authority}"))
             })
         }
     }
@@ -32,7 +35,8 @@ mod tests {
 
     #[test]
     fn origins_are_compared_by_scheme_host_and_port() {
-        let list = Origins::List(vec!["https://app.example.com".into(), "http://localhost:5173".into()]);
+        let list =
+            Origins::List(vec!["https://app.example.com".into(), "http://localhost:5173".into()]);
         let same = Origins::SameHost;
         let cases = [
             (None, None, &list, true),
@@ -53,7 +57,11 @@ mod tests {
             (Some("https://evil.org"), Some("a.org"), &Origins::Any, true),
         ];
         for (origin, host, allowed, want) in cases {
-            assert_eq!(is_allowed(origin, host, allowed), want, "{origin:?} at {host:?}, {allowed:?}");
+            assert_eq!(
+                is_allowed(origin, host, allowed),
+                want,
+                "{origin:?} at {host:?}, {allowed:?}"
+            );
         }
     }
 }

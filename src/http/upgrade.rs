@@ -107,7 +107,10 @@ async fn admit(
             gateway.verifier.verify(&found.token).await?
         }
         None if dialect == Dialect::Campanile => {
-            stream.write_all(switching(request).as_bytes()).await.map_err(|_| Refusal::not_found())?;
+            stream
+                .write_all(switching(request).as_bytes())
+                .await
+                .map_err(|_| Refusal::not_found())?;
             answered = true;
             match first_frame::identify(stream, early, &gateway.verifier).await {
                 Ok(identity) => identity,

@@ -92,7 +92,7 @@ impl broker::Interest for Hub {
         let mut shard = self.shard(user);
         let Some(entry) = shard.get_mut(user) else { return };
         entry.confirmed = self.link.load(Ordering::Acquire);
-        for confirm in entry.waiting.take().into_iter().flat_map(|waiting| *waiting) {
+        for confirm in std::mem::take(&mut entry.waiting) {
             // Whoever waited may have given up.
             confirm.send(()).ok();
         }

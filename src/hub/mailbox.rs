@@ -51,10 +51,7 @@ impl Mailbox {
     /// Waits for letters and swaps them with `read`, which must be empty; its memory is used again.
     pub async fn take(&self, read: &mut Vec<Letter>) {
         loop {
-            std::mem::swap(
-                &mut *self.letters.lock().unwrap_or_else(PoisonError::into_inner),
-                read,
-            );
+            std::mem::swap(&mut *self.letters.lock().unwrap_or_else(PoisonError::into_inner), read);
             if !read.is_empty() {
                 return;
             }

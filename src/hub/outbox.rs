@@ -21,7 +21,7 @@ pub struct Full;
 
 /// One frame, and the notification it carries, if it carries one.
 #[derive(Debug)]
-pub struct Item {
+struct Item {
     frame: Bytes,
     parcel: Option<Arc<Parcel>>,
 }
@@ -57,8 +57,7 @@ impl Outbox {
         quota: Quota,
     ) -> Result<(), Full> {
         let left = frame.len() - written;
-        if !self.is_empty()
-            && (self.items.len() >= quota.frames || self.bytes + left > quota.bytes)
+        if !self.is_empty() && (self.items.len() >= quota.frames || self.bytes + left > quota.bytes)
         {
             return Err(Full);
         }

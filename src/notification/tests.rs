@@ -16,7 +16,8 @@ fn filled(payload: &str) -> Value {
 
 #[test]
 fn a_complete_notification_passes_byte_for_byte() {
-    let text = r#"{ "id":7, "type":"x","timestamp":"2024-01-15T10:30:00Z" ,"user_id":"42","n":1.0e2}"#;
+    let text =
+        r#"{ "id":7, "type":"x","timestamp":"2024-01-15T10:30:00Z" ,"user_id":"42","n":1.0e2}"#;
     let parsed = parse(&format!("  {text}\n"), Target::User("42")).unwrap();
     assert_eq!(parsed.body(), text);
     assert_eq!((parsed.id_json(), parsed.kind_json()), ("7", "\"x\""));
@@ -25,7 +26,11 @@ fn a_complete_notification_passes_byte_for_byte() {
 #[test]
 fn what_is_missing_is_filled_in_and_the_rest_keeps_its_text() {
     let parsed = parse(r#"{"big":123456789012345678901234567890}"#, Target::User("42")).unwrap();
-    assert!(parsed.body().ends_with(r#","big":123456789012345678901234567890}"#), "{}", parsed.body());
+    assert!(
+        parsed.body().ends_with(r#","big":123456789012345678901234567890}"#),
+        "{}",
+        parsed.body()
+    );
     let value = filled("{}");
     assert_eq!(value["type"], "info");
     assert_eq!(value["timestamp"], NOW);
@@ -46,7 +51,8 @@ fn aliases_fill_the_canonical_names_and_stay() {
 
 #[test]
 fn a_null_or_unusable_field_counts_as_missing() {
-    let value = filled(r#"{"id":null,"type":5,"timestamp":null,"user_id":null,"notification_id":"n1"}"#);
+    let value =
+        filled(r#"{"id":null,"type":5,"timestamp":null,"user_id":null,"notification_id":"n1"}"#);
     assert_eq!(
         value,
         json!({"id":"n1","type":"info","timestamp":NOW,"user_id":"42","notification_id":"n1"})

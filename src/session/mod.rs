@@ -49,7 +49,10 @@ pub enum Then {
     Listen,
     Close(CloseReason),
     /// Check the token, then call [`Session::refreshed`] or [`Session::refuse`].
-    Refresh { token: String, reference: Option<Box<RawValue>> },
+    Refresh {
+        token: String,
+        reference: Option<Box<RawValue>>,
+    },
 }
 
 /// What is due at a deadline.
@@ -110,10 +113,9 @@ impl Session {
         self.manners.good();
         match request.command {
             Command::Ping => self.answer(&Message::Pong { reference }),
-            Command::Refresh { token } => Reaction {
-                say: None,
-                then: Then::Refresh { token, reference: request.reference },
-            },
+            Command::Refresh { token } => {
+                Reaction { say: None, then: Then::Refresh { token, reference: request.reference } }
+            }
             Command::Auth { .. } => self.answer(&Message::Error {
                 code: "already_authenticated",
                 text: "this connection has its user; send \"refresh\" to renew the token",
@@ -154,12 +156,7 @@ impl Session {
     }
 
     /// An error frame that costs the client nothing.
-    pub fn refuse(
-        &self,
-        code: &str,
-        text: &str,
-        reference: Option<&RawValue>,
-    ) -> Option<String> {
+    pub fn refuse(&self, code: &str, text: &str, reference: Option<&RawValue>) -> Option<String> {
         self.dialect.write(&Message::Error { code, text, reference })
     }
 

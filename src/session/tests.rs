@@ -85,7 +85,10 @@ fn a_refresh_moves_the_expiry() {
     let Then::Refresh { token, reference } = reaction.then else { panic!("{reaction:?}") };
     assert_eq!(token, "t");
     let frame = session.refreshed(Some(at(100_000)), at(11_000), reference.as_deref());
-    assert_eq!(frame.as_deref(), Some(r#"{"type":"refreshed","data":{"expires_in_s":89},"ref":1}"#));
+    assert_eq!(
+        frame.as_deref(),
+        Some(r#"{"type":"refreshed","data":{"expires_in_s":89},"ref":1}"#)
+    );
     session.heard(at(41_000));
     let due = session.on_deadline(&RULES, at(41_000));
     assert_eq!((due.close, due.say), (None, None));

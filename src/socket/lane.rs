@@ -216,5 +216,4 @@ impl Lane {
             self.publish_to_delivery.borrow().observe(age.max(0.0));
         }
     }
-
 }

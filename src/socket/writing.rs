@@ -16,7 +16,12 @@ const SLICES: usize = 32;
 
 impl Conn {
     /// Sends `frame`, or queues what the socket does not take. `parcel` is the notification in it.
-    pub(super) fn send(self: &Rc<Self>, lane: &Rc<Lane>, frame: &Bytes, parcel: Option<&Arc<Parcel>>) {
+    pub(super) fn send(
+        self: &Rc<Self>,
+        lane: &Rc<Lane>,
+        frame: &Bytes,
+        parcel: Option<&Arc<Parcel>>,
+    ) {
         let mut state = self.state.borrow_mut();
         if state.ending.is_some() {
             return;
@@ -49,7 +54,9 @@ impl Conn {
                 }
             }
             Err(_full) => {
-                lane.rig.metrics.dropped(CloseReason::TooSlow.label(), usize::from(parcel.is_some()));
+                lane.rig
+                    .metrics
+                    .dropped(CloseReason::TooSlow.label(), usize::from(parcel.is_some()));
                 self.close(lane, CloseReason::TooSlow);
             }
         }

@@ -1,8 +1,8 @@
 //! Every metric of the gateway, in one place. Labels are closed sets; none names a user.
 
 use prometheus::{
-    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry, TextEncoder,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 use crate::dialect::Dialect;
@@ -111,8 +111,6 @@ metrics! {
     draining: IntGauge = "campanile_draining";
     /// 1, with what was built.
     build_info: IntGaugeVec = "campanile_build_info" ["version", "commit"];
-    /// Seconds since 1970 at which this replica began to serve.
-    started: Gauge = "campanile_start_time_seconds";
 }
 
 impl Metrics {
@@ -134,9 +132,9 @@ impl Metrics {
         let commit = option_env!("CAMPANILE_COMMIT").unwrap_or("unknown");
         metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION"), commit]).set(1);
         #[cfg(target_os = "linux")]
-        metrics.registry.register(Box::new(
-            prometheus::process_collector::ProcessCollector::for_self(),
-        ))?;
+        metrics
+            .registry
+            .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         Ok(metrics)
     }
 

@@ -9,8 +9,8 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::channels::{Channels, Heard};
 use super::Order;
+use super::channels::{Channels, Heard};
 use super::connect::{CONNECT_TIMEOUT, Endpoint, Stream};
 use super::resp::{self, Reply};
 use crate::broker::{Interest, Link, Sink};

@@ -106,7 +106,8 @@ mod tests {
 
     #[test]
     fn channels_are_made_and_read_back() {
-        let channels = Channels::new("user:{user_id}:notifications", "broadcast:notifications", "c:");
+        let channels =
+            Channels::new("user:{user_id}:notifications", "broadcast:notifications", "c:");
         for user in ["42", "a:b", "ü", "user::notifications", "{user_id}"] {
             let channel = channels.user(user);
             assert_eq!(channels.heard(&channel), Heard::Published(Target::User(user)), "{channel}");

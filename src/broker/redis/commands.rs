@@ -48,7 +48,8 @@ impl Commands {
         channels: Channels,
         metrics: Arc<Metrics>,
     ) -> Result<Self, BadEndpoint> {
-        let manager = Manager::new(endpoint.info().clone()).map_err(|error| BadEndpoint::new(&error))?;
+        let manager =
+            Manager::new(endpoint.info().clone()).map_err(|error| BadEndpoint::new(&error))?;
         let timeouts = Timeouts {
             wait: Some(COMMAND_TIMEOUT),
             create: Some(CONNECT_TIMEOUT),

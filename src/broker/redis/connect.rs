@@ -65,8 +65,9 @@ impl Endpoint {
             ConnectionAddr::TcpTls { .. } => {
                 let tls = tls_config(root_cert.as_deref(), client_tls.as_ref())
                     .map_err(|why| bad("TLS to Redis", why))?;
-                let client = Client::build_with_tls(info, TlsCertificates { client_tls, root_cert })
-                    .map_err(|error| bad("TLS to Redis", error.to_string()))?;
+                let client =
+                    Client::build_with_tls(info, TlsCertificates { client_tls, root_cert })
+                        .map_err(|error| bad("TLS to Redis", error.to_string()))?;
                 (client.get_connection_info().clone(), Some(Arc::new(tls)))
             }
             _ => (info, None),
@@ -138,10 +139,11 @@ fn tls_config(
             }
         }
     }
-    let config = ClientConfig::builder_with_provider(Arc::new(crypto::aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_root_certificates(roots);
+    let config =
+        ClientConfig::builder_with_provider(Arc::new(crypto::aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .with_root_certificates(roots);
     let Some(client) = client else { return Ok(config.with_no_client_auth()) };
     let chain = CertificateDer::pem_slice_iter(&client.client_cert)
         .collect::<Result<Vec<_>, _>>()

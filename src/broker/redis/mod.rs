@@ -28,7 +28,9 @@ use presence::{Presence, Registrar};
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Order {
-    Disconnect { user: String },
+    Disconnect {
+        user: String,
+    },
     /// From `campanile check`, to see whether it may be said.
     Nothing {},
 }
@@ -62,8 +64,7 @@ impl Redis {
     ) -> Result<Arc<Self>, BadEndpoint> {
         let Setup { channels, replica, max_payload_bytes, metrics } = setup;
         let endpoint = Endpoint::new(config)?;
-        let commands =
-            Arc::new(Commands::connect(&endpoint, channels.clone(), metrics.clone())?);
+        let commands = Arc::new(Commands::connect(&endpoint, channels.clone(), metrics.clone())?);
         let (link, probes) = (Arc::<Link>::default(), Arc::<Probes>::default());
         let bus = Bus {
             endpoint,
@@ -77,8 +78,7 @@ impl Redis {
             max_payload_bytes,
         };
         tokio::spawn(bus.run());
-        let (presence, registrar) =
-            Presence::new(commands.clone(), replica, interest, probes);
+        let (presence, registrar) = Presence::new(commands.clone(), replica, interest, probes);
         tokio::spawn(presence.run());
         Ok(Arc::new(Self { commands, registrar, link }))
     }
@@ -87,10 +87,7 @@ impl Redis {
         &self.link
     }
 
-    pub(super) async fn publish_all(
-        &self,
-        items: &[(Target<'_>, &str)],
-    ) -> Result<Vec<u64>, Away> {
+    pub(super) async fn publish_all(&self, items: &[(Target<'_>, &str)]) -> Result<Vec<u64>, Away> {
         self.commands.publish(items).await
     }
 

@@ -150,8 +150,12 @@ impl Presence {
             self.untold.insert(user.clone(), count);
         }
         while !self.untold.is_empty() {
-            let batch: Vec<(UserId, usize)> =
-                self.untold.iter().take(BATCH).map(|(user, count)| (user.clone(), *count)).collect();
+            let batch: Vec<(UserId, usize)> = self
+                .untold
+                .iter()
+                .take(BATCH)
+                .map(|(user, count)| (user.clone(), *count))
+                .collect();
             match self.set(&batch).await {
                 Ok(totals) => {
                     for ((user, _), total) in batch.iter().zip(totals) {

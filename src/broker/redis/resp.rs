@@ -4,9 +4,15 @@
 /// One reply, borrowed from the read buffer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Reply<'a> {
-    Message { channel: &'a [u8], payload: &'a [u8] },
+    Message {
+        channel: &'a [u8],
+        payload: &'a [u8],
+    },
     /// A message whose payload is beyond the limit; its bytes follow and are to be skipped.
-    Oversized { channel: &'a [u8], skip: usize },
+    Oversized {
+        channel: &'a [u8],
+        skip: usize,
+    },
     Subscribed(&'a [u8]),
     Unsubscribed(&'a [u8]),
     /// A simple string, or the answer to a PING.
@@ -173,7 +179,8 @@ mod tests {
 
     #[test]
     fn what_is_not_resp_is_refused() {
-        for bytes in [&b"HTTP/1.1 400\r\n"[..], b"*3\r\n+x\r\n", b"*x\r\n", b"\r\n", &[b'+'; 5000]] {
+        for bytes in [&b"HTTP/1.1 400\r\n"[..], b"*3\r\n+x\r\n", b"*x\r\n", b"\r\n", &[b'+'; 5000]]
+        {
             assert_eq!(read(bytes, 100), Err(Malformed), "{bytes:?}");
         }
     }

@@ -55,8 +55,14 @@ fn frames_are_read_whatever_the_pieces_they_come_in() {
         whole(0x88, &[0x03, 0xE8]),
     ]
     .concat();
-    let want =
-        [r#"Text("hello")"#, "Ping([112])", "Pong", r#"Text("fragment")"#, "Binary", "Close(Some(1000))"];
+    let want = [
+        r#"Text("hello")"#,
+        "Ping([112])",
+        "Pong",
+        r#"Text("fragment")"#,
+        "Binary",
+        "Close(Some(1000))",
+    ];
     for step in [1, 2, 3, 7, 64, 10_000] {
         let (heard, result) = heard(&stream, step, 512);
         assert_eq!(result, Ok(()));
