@@ -219,7 +219,8 @@ async fn answer(stream: &mut TcpStream, refusal: &Refusal) -> std::io::Result<()
         body.len()
     );
     for (name, value) in response.headers() {
-        head.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap_or_default()));
+        let value = value.to_str().unwrap_or_default();
+        head.extend([name.as_str(), ": ", value, "\r\n"]);
     }
     head.push_str("\r\n");
     head.push_str(&body);

@@ -193,17 +193,16 @@ impl Lane {
         let at = self.rig.clock.instant(deadline).into();
         let mut timers = self.timers.borrow_mut();
         let mut timer = conn.timer.borrow_mut();
-        match &*timer {
-            Some(key) => timers.reset_at(key, at),
-            None => {
-                *timer = Some(timers.insert_at(conn.address, at));
-                self.timer_set.notify_one();
-            }
+        if let Some(key) = &*timer {
+            timers.reset_at(key, at);
+        } else {
+            *timer = Some(timers.insert_at(conn.address, at));
+            self.timer_set.notify_one();
         }
     }
 
-    pub(super) fn forget_timer(&self, key: &delay_queue::Key) {
-        self.timers.borrow_mut().try_remove(key);
+    pub(super) fn forget_timer(&self, key: delay_queue::Key) {
+        self.timers.borrow_mut().try_remove(&key);
     }
 
     /// `parcel` is completely written to one socket.

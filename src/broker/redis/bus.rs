@@ -193,7 +193,7 @@ impl Bus {
                 None => break,
                 Some((reply, length)) => {
                     at += length;
-                    self.take(wire, reply)?;
+                    self.take(wire, &reply)?;
                 }
             }
             let skipped = wire.skip.min(buffer.len() - at);
@@ -206,8 +206,8 @@ impl Bus {
         Ok(())
     }
 
-    fn take(&mut self, wire: &mut Wire, reply: Reply<'_>) -> Result<(), Ended> {
-        match reply {
+    fn take(&mut self, wire: &mut Wire, reply: &Reply<'_>) -> Result<(), Ended> {
+        match *reply {
             Reply::Message { channel, payload } => {
                 let Ok(name) = std::str::from_utf8(channel) else { return Ok(()) };
                 match self.channels.heard(name) {
@@ -309,9 +309,8 @@ impl Wire {
         if names.is_empty() {
             return Ok(());
         }
-        let words: Vec<&[u8]> = std::iter::once(command.as_bytes())
-            .chain(names.iter().map(|name| name.as_bytes()))
-            .collect();
+        let words: Vec<&[u8]> =
+            std::iter::once(command.as_bytes()).chain(names.iter().map(String::as_bytes)).collect();
         self.send(&words).await
     }
 
