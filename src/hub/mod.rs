@@ -247,3 +247,6 @@ impl Drop for Membership {
         self.hub.leave(&self.user, self.address);
     }
 }
+
+#[cfg(test)]
+mod tests;
