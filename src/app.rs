@@ -19,8 +19,8 @@ use crate::http::ops::Ops;
 use crate::http::{Gateway, Throttle, ops, server};
 use crate::hub::{Hub, Quota};
 use crate::router::Router;
-use crate::session::{Clock, Rhythm, Rules, millis};
-use crate::socket::Rig;
+use crate::session::{Rhythm, Rules, millis};
+use crate::socket::{Clock, Rig};
 use crate::telemetry::Metrics;
 
 /// After the last socket was told to go: for its close frame, and for the lanes to notice.

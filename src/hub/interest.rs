@@ -49,6 +49,21 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+impl Hub {
+    pub(super) fn changes_at(&self, now: Instant) -> Changes {
+        let mut changes = std::mem::take(&mut *lock(&self.interest.changes));
+        for user in self.interest.expired(now) {
+            let mut shard = self.shard(user.as_str());
+            let over = shard.get(&user).and_then(|entry| entry.idle_since);
+            if over.is_some_and(|since| since + LINGER <= now) {
+                shard.remove(&user);
+                changes.unwanted.push(user);
+            }
+        }
+        changes
+    }
+}
+
 impl broker::Interest for Hub {
     fn link_up(&self) {
         let link = self.links.fetch_add(1, Ordering::Relaxed) + 1;
@@ -71,17 +86,7 @@ impl broker::Interest for Hub {
     }
 
     fn changes(&self) -> Changes {
-        let now = Instant::now();
-        let mut changes = std::mem::take(&mut *lock(&self.interest.changes));
-        for user in self.interest.expired(now) {
-            let mut shard = self.shard(user.as_str());
-            let over = shard.get(&user).and_then(|entry| entry.idle_since);
-            if over.is_some_and(|since| since + LINGER <= now) {
-                shard.remove(&user);
-                changes.unwanted.push(user);
-            }
-        }
-        changes
+        self.changes_at(Instant::now())
     }
 
     fn wanted(&self) -> &Notify {

@@ -11,12 +11,12 @@ use slab::Slab;
 use tokio::sync::Notify;
 use tokio_util::time::{DelayQueue, delay_queue};
 
-use super::{Conn, Seat, drain};
+use super::{Clock, Conn, Seat, drain};
 use crate::auth::{Identity, Verifier};
 use crate::delivery::Parcel;
 use crate::dialect::Dialect;
 use crate::hub::{Address, Hub, Letter, Mailbox, Quota};
-use crate::session::{Clock, Moment, Rules, millis};
+use crate::session::{Moment, Rules, millis};
 use crate::telemetry::Metrics;
 
 /// Letters acted on before other tasks of the worker get their turn.

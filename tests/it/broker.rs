@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use campanile::broker::memory::Memory;
 use campanile::broker::redis::{Channels, Redis, Setup};
-use campanile::broker::{Broker, Census, Interest, Sink};
+use campanile::broker::{Broker, Census, Sink};
 use campanile::config;
 use campanile::hub::{Address, Hub, Membership};
 use campanile::notification::{Target, UserId};
@@ -162,8 +162,8 @@ async fn two_replicas_on_one_redis_hear_the_same_and_count_together() {
             r#"User("43") on user:43:notifications: {}"#,
         ])
         .await;
-    assert_eq!(one.broker.claim(&UserId::new("42").unwrap()).await.total, 2);
     one.counts(2, 3).await;
+    assert_eq!(one.broker.claim(&UserId::new("42").unwrap()).await.total, 2);
     drop(here);
     two.counts(2, 2).await;
     drop(there);
