@@ -17,12 +17,14 @@ demo:
 test: setup lint unit it
 	@echo "all checks passed"
 
-# Real servers for the tests; they start them themselves on free ports.
+# Real servers for the tests, which start them themselves on free ports, and the clients of the README's examples.
+PACKAGES := redis-server curl python3-redis ruby-redis php-cli php-redis
+
 setup:
-	@command -v redis-server >/dev/null || { \
-		echo "installing redis-server"; \
+	@dpkg -s $(PACKAGES) >/dev/null 2>&1 || { \
+		echo "installing $(PACKAGES)"; \
 		$(SUDO) apt-get update -qq && \
-		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server >/dev/null; }
+		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null; }
 
 lint:
 	$(CARGO) fmt --all --check

@@ -1,5 +1,7 @@
 //! The HTTP API; `openapi.json` describes it.
 
+use std::time::Duration;
+
 use actix_cors::Cors;
 use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -15,10 +17,11 @@ use crate::notification::UserId;
 
 /// Largest request body, in bytes; an array of 1,000 notifications has to fit.
 const MAX_BODY: usize = 16 * 1024 * 1024;
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) fn configure(config: &mut web::ServiceConfig, origins: Origins) {
     config
-        .app_data(web::PayloadConfig::new(MAX_BODY))
         .service(
             web::scope("/api")
                 .wrap(cors(origins))
@@ -84,10 +87,10 @@ struct Disconnect {
 async fn disconnect(
     gateway: web::Data<Gateway>,
     request: HttpRequest,
-    body: web::Bytes,
+    body: web::Payload,
 ) -> Result<HttpResponse, Refusal> {
     gateway.publisher(&request)?;
-    let Disconnect { user_id } = serde_json::from_slice(&body).map_err(|error| {
+    let Disconnect { user_id } = serde_json::from_slice(&read(body).await?).map_err(|error| {
         Refusal::bad_request("bad_body", format!("expected {{\"user_id\":…}}: {error}"))
     })?;
     let user = user(&user_id)?;
@@ -105,6 +108,17 @@ async fn presence(
     let connections = gateway.broker.connections_of(&user).await?;
     let online = connections > 0;
     Ok(success(&json!({"user_id": user.as_str(), "online": online, "connections": connections})))
+}
+
+/// The body, for those who may send one: it is read after the key was checked.
+pub(super) async fn read(body: web::Payload) -> Result<web::Bytes, Refusal> {
+    let whole = tokio::time::timeout(BODY_TIMEOUT, body.to_bytes_limited(MAX_BODY));
+    match whole.await {
+        Ok(Ok(Ok(bytes))) => Ok(bytes),
+        Ok(Ok(Err(error))) => Err(Refusal::bad_request("bad_body", error.to_string())),
+        Ok(Err(_too_long)) => Err(Refusal::body_too_large(MAX_BODY)),
+        Err(_elapsed) => Err(Refusal::body_too_slow()),
+    }
 }
 
 fn user(text: &str) -> Result<UserId, Refusal> {

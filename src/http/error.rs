@@ -86,6 +86,15 @@ impl Refusal {
         Self::new(StatusCode::UNAUTHORIZED, "publish_key_invalid", text)
     }
 
+    pub fn body_too_large(limit: usize) -> Self {
+        let text = format!("the body exceeds {limit} bytes; send several requests");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", text)
+    }
+
+    pub fn body_too_slow() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", "the body took too long to arrive")
+    }
+
     pub fn publish_off() -> Self {
         let text = "the publish API is off; set CAMPANILE_PUBLISH_KEYS";
         Self::new(StatusCode::NOT_FOUND, "publish_api_off", text)

@@ -106,7 +106,7 @@ async fn a_full_mailbox_asks_the_bus_to_wait_until_it_is_read() {
     let mut letters = Vec::new();
     mailbox.take(&mut letters).await;
     let (relief, ()) = tokio::join!(tokio::time::timeout(LINGER, mailbox.relief()), async {
-        mailbox.done(letters.len())
+        mailbox.done(letters.len());
     });
     relief.unwrap();
     assert!(batch.pressed().is_none());

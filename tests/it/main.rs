@@ -4,5 +4,6 @@
 
 mod architecture;
 mod broker;
+mod docs;
 mod harness;
 mod support;

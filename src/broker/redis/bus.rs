@@ -27,6 +27,8 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 const SILENCE: Duration = Duration::from_secs(5);
 /// Longest pause between attempts to connect; the first is a tenth of it.
 const MAX_BACKOFF: Duration = Duration::from_millis(500);
+/// An outage is logged when it begins, and then this often.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 /// A command that Redis does not take for this long ends the link.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_BUFFER: usize = 64 * 1024;
@@ -72,6 +74,7 @@ impl Bus {
     /// Hears for ever.
     pub(super) async fn run(mut self) {
         let mut backoff = MAX_BACKOFF / 10;
+        let mut complained = None;
         loop {
             let started = Instant::now();
             let ended = self.hear().await;
@@ -84,11 +87,14 @@ impl Bus {
             if was_up || started.elapsed() > MAX_BACKOFF {
                 backoff = MAX_BACKOFF / 10;
             }
-            tracing::warn!(
-                redis = self.endpoint.address(),
-                reason = ended,
-                "not subscribed to Redis; sockets stay open, trying again"
-            );
+            if was_up || complained.is_none_or(|at: Instant| at.elapsed() > COMPLAIN_EVERY) {
+                complained = Some(Instant::now());
+                tracing::warn!(
+                    redis = self.endpoint.address(),
+                    reason = ended,
+                    "not subscribed to Redis; sockets stay open, trying again"
+                );
+            }
             sleep(backoff.mul_f64(fastrand::f64())).await;
             backoff = (backoff * 2).min(MAX_BACKOFF);
         }

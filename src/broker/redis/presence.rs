@@ -67,6 +67,7 @@ pub(super) struct Presence {
     waiting: HashMap<UserId, Vec<oneshot::Sender<Claim>>>,
     /// Changes that could not be told yet.
     untold: HashMap<UserId, usize>,
+    stopping: Option<oneshot::Sender<()>>,
     set: Script,
     heartbeat: Script,
     bury: Script,
@@ -90,6 +91,7 @@ impl Presence {
             asks,
             waiting: HashMap::new(),
             untold: HashMap::new(),
+            stopping: None,
             set: Script::new(include_str!("scripts/presence.lua")),
             heartbeat: Script::new(include_str!("scripts/heartbeat.lua")),
             bury: Script::new(include_str!("scripts/bury.lua")),
@@ -107,11 +109,7 @@ impl Presence {
             tokio::select! {
                 ask = self.asks.recv() => match ask {
                     None => return,
-                    Some(Ask::Stop { done }) => {
-                        self.leave().await;
-                        done.send(()).ok();
-                        return;
-                    }
+                    Some(Ask::Stop { done }) => self.stopping = Some(done),
                     Some(Ask::Claim { user, answer }) => {
                         self.waiting.entry(user).or_default().push(answer);
                         self.take_more_claims();
@@ -124,6 +122,12 @@ impl Presence {
                 }
                 _ = beat.tick() => self.beat().await,
             }
+            if let Some(done) = self.stopping.take() {
+                self.leave().await;
+                // Whoever asked may have run out of patience.
+                done.send(()).ok();
+                return;
+            }
         }
     }
 
@@ -134,9 +138,7 @@ impl Presence {
                 Ok(Ask::Claim { user, answer }) => {
                     self.waiting.entry(user).or_default().push(answer);
                 }
-                Ok(Ask::Stop { done }) => {
-                    done.send(()).ok();
-                }
+                Ok(Ask::Stop { done }) => self.stopping = Some(done),
                 Err(_) => return,
             }
         }
