@@ -1,7 +1,6 @@
 //! The composition root: builds every part, and owns the order of starting and stopping.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix_web::web;
@@ -68,7 +67,7 @@ pub async fn serve(config: Config, pages: Pages, started: impl FnOnce()) -> anyh
     };
     let public = bind(config.listen.public, "--listen, CAMPANILE_LISTEN")?;
     let private = bind(config.listen.ops, "--ops-listen, CAMPANILE_OPS_LISTEN")?;
-    let server = server::start(public, config.listen.workers, gateway.clone(), rig.clone(), pages)?;
+    let server = server::start(public, config.listen.workers, gateway.clone(), rig, pages)?;
     let ops = ops::start(private, Ops { gateway, grace: config.redis.grace })?;
     let (server_handle, ops_handle) = (server.handle(), ops.handle());
     tokio::spawn(server);
@@ -93,10 +92,11 @@ pub async fn serve(config: Config, pages: Pages, started: impl FnOnce()) -> anyh
         tracing::info!(connections = hub.connections(), "closing connections");
         hub.drain(config.drain.window);
         let deadline = Instant::now() + config.drain.window + LAST_GOODBYES;
-        // Out of the hub is not yet off the wire: a socket is open until its close frame is read.
-        while open(&hub, &rig) > 0 && Instant::now() < deadline {
+        while hub.connections() > 0 && Instant::now() < deadline {
             sleep(Duration::from_millis(20)).await;
         }
+        // Those that have left the hub still have a close frame to read.
+        sleep(LAST_GOODBYES.min(deadline.saturating_duration_since(Instant::now()))).await;
     };
     tokio::select! {
         () = gently => {}
@@ -107,11 +107,6 @@ pub async fn serve(config: Config, pages: Pages, started: impl FnOnce()) -> anyh
     ops_handle.stop(false).await;
     tracing::info!("stopped");
     Ok(())
-}
-
-/// Sockets that are there in any way: about to open, open, or being closed.
-fn open(hub: &Hub, rig: &Rig) -> usize {
-    hub.connections().max(rig.open.load(Ordering::Relaxed))
 }
 
 fn broker(
@@ -168,7 +163,6 @@ fn rig(
         quota: Quota { frames: config.limits.send_queue, bytes: config.limits.send_queue_bytes },
         max_frame_bytes: config.limits.max_frame_bytes,
         write_timeout: config.keepalive.write_timeout,
-        open: AtomicUsize::new(0),
         leeway: config.auth.leeway,
         clock: Clock::start(),
     }

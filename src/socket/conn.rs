@@ -3,7 +3,6 @@
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use socket2::SockRef;
@@ -150,7 +149,6 @@ impl Conn {
             lane.forget_timer(key);
         }
         if let Some(opened) = opened {
-            lane.rig.open.fetch_sub(1, Ordering::Relaxed);
             metrics.closed(self.dialect, reason);
             let lasted = Duration::from_millis(lane.now().since(opened));
             tracing::info!(

@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, SystemTime};
 
 use prometheus::local::LocalHistogram;
@@ -36,8 +35,6 @@ pub struct Rig {
     pub quota: Quota,
     pub max_frame_bytes: Option<usize>,
     pub write_timeout: Duration,
-    /// Sockets that are open, those that are being closed included.
-    pub open: AtomicUsize,
     /// Clock skew that tokens are forgiven.
     pub leeway: Duration,
     pub clock: Clock,

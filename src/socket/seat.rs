@@ -1,5 +1,4 @@
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
 
 use tokio::net::TcpStream;
 
@@ -40,7 +39,6 @@ impl Seat {
         let rig = &lane.rig;
         let session = Session::new(conn.dialect, &rig.rules, expires, now, fastrand::f64());
         lane.set_timer(&conn, session.deadline(&rig.rules));
-        rig.open.fetch_add(1, Ordering::Relaxed);
         rig.metrics.opened(conn.dialect);
         tracing::info!(
             connection = conn.id(lane),

@@ -67,7 +67,6 @@ pub(super) struct Presence {
     waiting: HashMap<UserId, Vec<oneshot::Sender<Claim>>>,
     /// Changes that could not be told yet.
     untold: HashMap<UserId, usize>,
-    stopping: Option<oneshot::Sender<()>>,
     set: Script,
     heartbeat: Script,
     bury: Script,
@@ -91,7 +90,6 @@ impl Presence {
             asks,
             waiting: HashMap::new(),
             untold: HashMap::new(),
-            stopping: None,
             set: Script::new(include_str!("scripts/presence.lua")),
             heartbeat: Script::new(include_str!("scripts/heartbeat.lua")),
             bury: Script::new(include_str!("scripts/bury.lua")),
@@ -109,7 +107,11 @@ impl Presence {
             tokio::select! {
                 ask = self.asks.recv() => match ask {
                     None => return,
-                    Some(Ask::Stop { done }) => self.stopping = Some(done),
+                    Some(Ask::Stop { done }) => {
+                        self.leave().await;
+                        done.send(()).ok();
+                        return;
+                    }
                     Some(Ask::Claim { user, answer }) => {
                         self.waiting.entry(user).or_default().push(answer);
                         self.take_more_claims();
@@ -122,12 +124,6 @@ impl Presence {
                 }
                 _ = beat.tick() => self.beat().await,
             }
-            if let Some(done) = self.stopping.take() {
-                self.leave().await;
-                // Whoever asked may have run out of patience.
-                done.send(()).ok();
-                return;
-            }
         }
     }
 
@@ -138,7 +134,9 @@ impl Presence {
                 Ok(Ask::Claim { user, answer }) => {
                     self.waiting.entry(user).or_default().push(answer);
                 }
-                Ok(Ask::Stop { done }) => self.stopping = Some(done),
+                Ok(Ask::Stop { done }) => {
+                    done.send(()).ok();
+                }
                 Err(_) => return,
             }
         }
