@@ -40,6 +40,8 @@ const MISSING_PROBES: u64 = 5;
 pub(super) struct Probes {
     pub(super) published: AtomicU64,
     returned: AtomicU64,
+    /// How many links there have been.
+    links: AtomicU64,
 }
 
 impl Probes {
@@ -48,7 +50,12 @@ impl Probes {
         published.saturating_sub(self.returned.load(Ordering::Relaxed))
     }
 
+    pub(super) fn links(&self) -> u64 {
+        self.links.load(Ordering::Relaxed)
+    }
+
     fn start_over(&self) {
+        self.links.fetch_add(1, Ordering::Relaxed);
         self.returned.store(self.published.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 }

@@ -71,6 +71,8 @@ pub(super) struct Presence {
     heartbeat: Script,
     bury: Script,
     probe: u64,
+    /// Number of the link since which nothing told can have been lost.
+    told_since: u64,
 }
 
 impl Presence {
@@ -94,6 +96,7 @@ impl Presence {
             heartbeat: Script::new(include_str!("scripts/heartbeat.lua")),
             bury: Script::new(include_str!("scripts/bury.lua")),
             probe: 0,
+            told_since: 1,
         };
         (presence, registrar)
     }
@@ -205,6 +208,14 @@ impl Presence {
     }
 
     async fn beat(&mut self) {
+        // Behind a new link may be a Redis with older data: a restored one, or a promoted copy.
+        let link = self.probes.links();
+        if link > self.told_since {
+            if !self.bury(&self.replica, 0).await {
+                return;
+            }
+            self.told_since = link;
+        }
         let keys = [self.commands.channels.presence_replicas()];
         let arguments = [self.replica.clone(), DEAD_AFTER.to_string()];
         let answer: Result<(u8, Vec<String>), Away> =
@@ -224,7 +235,8 @@ impl Presence {
         }
     }
 
-    async fn bury(&self, replica: &str, dead_after: u64) {
+    /// Tells whether it was done to the end.
+    async fn bury(&self, replica: &str, dead_after: u64) -> bool {
         let channels = &self.commands.channels;
         // One that was being buried has its other name already.
         let other = if replica.ends_with('~') { replica.to_owned() } else { format!("{replica}~") };
@@ -237,9 +249,12 @@ impl Presence {
         ];
         let arguments =
             [replica.to_owned(), other.clone(), BATCH.to_string(), dead_after.to_string()];
-        while let Ok(1) =
-            self.commands.script::<u8>("presence", &self.bury, &keys, &arguments).await
-        {}
+        loop {
+            match self.commands.script("presence", &self.bury, &keys, &arguments).await {
+                Ok(1_u8) => {}
+                answer => return answer.is_ok(),
+            }
+        }
     }
 
     /// The last word: nobody is connected here any more.
