@@ -3,5 +3,7 @@
 
 mod delivery;
 mod harness;
+mod redis_outage;
+mod replica_loss;
 mod subscribed;
 mod support;
