@@ -110,15 +110,14 @@ impl Presence {
             tokio::select! {
                 ask = self.asks.recv() => match ask {
                     None => return,
-                    Some(Ask::Stop { done }) => {
-                        self.leave().await;
-                        done.send(()).ok();
-                        return;
-                    }
-                    Some(Ask::Claim { user, answer }) => {
-                        self.waiting.entry(user).or_default().push(answer);
-                        self.take_more_claims();
+                    Some(ask) => {
+                        let stop = self.take(ask);
                         self.tell().await;
+                        if let Some(done) = stop {
+                            self.bury(&self.replica, 0).await;
+                            done.send(()).ok();
+                            return;
+                        }
                     }
                 },
                 () = rest(&*interest, rested) => {
@@ -130,19 +129,19 @@ impl Presence {
         }
     }
 
-    /// What has arrived by now shares the batch.
-    fn take_more_claims(&mut self) {
-        while self.waiting.len() < BATCH {
-            match self.asks.try_recv() {
-                Ok(Ask::Claim { user, answer }) => {
+    /// Takes this and what else has arrived by now; whom to tell when it was the last word.
+    fn take(&mut self, first: Ask) -> Option<oneshot::Sender<()>> {
+        let mut next = Some(first);
+        while let Some(ask) = next {
+            match ask {
+                Ask::Claim { user, answer } => {
                     self.waiting.entry(user).or_default().push(answer);
                 }
-                Ok(Ask::Stop { done }) => {
-                    done.send(()).ok();
-                }
-                Err(_) => return,
+                Ask::Stop { done } => return Some(done),
             }
+            next = if self.waiting.len() < BATCH { self.asks.try_recv().ok() } else { None };
         }
+        None
     }
 
     /// Tells every change, and answers who waits.
@@ -255,12 +254,6 @@ impl Presence {
                 answer => return answer.is_ok(),
             }
         }
-    }
-
-    /// The last word: nobody is connected here any more.
-    async fn leave(&mut self) {
-        self.tell().await;
-        self.bury(&self.replica, 0).await;
     }
 }
 
