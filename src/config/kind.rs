@@ -27,7 +27,7 @@ pub(super) const DURATION: Kind<Duration> = Kind {
 pub(super) const DURATION_OR_ZERO: Kind<Duration> = Kind {
     allowed: "0, or a number with a unit (ms, s, m, h, d), from 10ms to 365d",
     example: "10s",
-    parse: |text| if text == "0" { Ok(Duration::ZERO) } else { duration(text) },
+    parse: |text| if matches!(text, "0" | "0s") { Ok(Duration::ZERO) } else { duration(text) },
 };
 
 pub(super) const SWITCH: Kind<bool> = Kind {

@@ -4,6 +4,12 @@
 
 mod architecture;
 mod broker;
+mod delivery;
 mod docs;
+mod drain;
 mod harness;
+mod redis_access;
+mod redis_outage;
+mod replica_loss;
+mod subscribed;
 mod support;
