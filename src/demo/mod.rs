@@ -20,10 +20,23 @@ const TOKEN_TTL: std::time::Duration = std::time::Duration::from_secs(24 * 3600)
 /// Who is signed in on the page.
 pub const USERS: [(&str, &str); 2] = [("ada", "Ada"), ("grace", "Grace")];
 
-const FILES: [(&str, &str, &str); 3] = [
-    ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
-    ("/demo/style.css", "text/css; charset=utf-8", include_str!("page/style.css")),
-    ("/demo/app.js", "text/javascript; charset=utf-8", include_str!("page/app.js")),
+const HTML: &str = "text/html; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const IMAGE: &str = "image/svg+xml";
+
+/// Path, media type and text of each.
+const FILES: [(&str, &str, &str); 10] = [
+    ("/", HTML, include_str!("page/index.html")),
+    ("/favicon.svg", IMAGE, include_str!("page/icon.svg")),
+    ("/demo/style.css", STYLE, include_str!("page/style.css")),
+    ("/demo/app.js", SCRIPT, include_str!("page/app.js")),
+    ("/demo/bell.js", SCRIPT, include_str!("page/bell.js")),
+    ("/demo/commands.js", SCRIPT, include_str!("page/commands.js")),
+    ("/demo/connection.js", SCRIPT, include_str!("page/connection.js")),
+    ("/demo/dom.js", SCRIPT, include_str!("page/dom.js")),
+    ("/demo/panel.js", SCRIPT, include_str!("page/panel.js")),
+    ("/demo/publish.js", SCRIPT, include_str!("page/publish.js")),
 ];
 
 /// What the page has to know; one demo per process.
@@ -46,9 +59,34 @@ pub fn prepare(config: &Config) -> anyhow::Result<()> {
             "publish_key": key,
             "ops_port": config.listen.ops.port(),
             "redis": config.redis.url.is_some(),
+            "redis_cli": config.redis.url.as_ref().map(|url| redis_cli(url.expose())),
+            "user_channel": config.channels.user,
+            "broadcast_channel": config.channels.broadcast,
+            "program": program(),
         })
     });
     Ok(())
+}
+
+/// How to start this program again in another terminal: by name, if that is how it was found.
+pub fn program() -> String {
+    let called = std::env::args().next().unwrap_or_default();
+    if !called.is_empty() && !called.contains('/') {
+        return called;
+    }
+    std::env::current_exe().map_or(called, |path| path.display().to_string())
+}
+
+/// `redis-cli` for the server at `url`, without user and password: `REDISCLI_AUTH` takes those.
+pub fn redis_cli(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("redis", url));
+    let server = rest.rsplit_once('@').map_or(rest, |(_, server)| server);
+    match server.trim_end_matches('/') {
+        "localhost" | "127.0.0.1" | "localhost:6379" | "127.0.0.1:6379" if scheme == "redis" => {
+            "redis-cli".to_owned()
+        }
+        server => format!("redis-cli -u {scheme}://{server}"),
+    }
 }
 
 /// The routes of the page.
