@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpResponse, guard, web};
 use serde_json::{Value, json};
 
 use crate::auth;
@@ -92,7 +92,8 @@ pub fn redis_cli(url: &str) -> String {
 /// The routes of the page.
 pub fn pages(config: &mut web::ServiceConfig) {
     for (path, kind, text) in FILES {
-        config.route(path, web::get().to(move || async move { page(kind, text) }));
+        let read = guard::Any(guard::Get()).or(guard::Head());
+        config.route(path, web::route().guard(read).to(move || async move { page(kind, text) }));
     }
     config.route("/demo/session.json", web::get().to(session));
 }
