@@ -9,6 +9,7 @@ export function showCommands(session, notification) {
   const list = document.getElementById('commands');
   const rows = Object.entries(commands(session, notification));
   while (list.children.length < rows.length) list.append(row());
+  while (list.children.length > rows.length) list.lastElementChild.remove();
   rows.forEach(([name, text], index) => {
     list.children[index].querySelector('h3').textContent = name;
     list.children[index].querySelector('.copy').ariaLabel = `Copy the ${name} command`;
@@ -24,16 +25,29 @@ function commands(session, { user_id: user, broadcast, ...fields }) {
     ? session.broadcast_channel
     : session.user_channel.replace('{user_id}', () => user);
   return {
-    campanile: `${quote(session.program)} publish --gateway ${location.origin} --key ${session.publish_key} \\
-  ${broadcast ? '--broadcast' : `--user ${quote(user)}`} ${options.join(' ')}`,
-    curl: `curl ${location.origin}/api/publish \\
-  -H 'authorization: Bearer ${session.publish_key}' \\
-  -d ${quote(JSON.stringify({ ...target, ...body }))}`,
+    campanile: lines(
+      `${quote(session.program)} publish --gateway ${location.origin}`,
+      `--key ${quote(session.publish_key)}`,
+      broadcast ? '--broadcast' : `--user ${quote(user)}`,
+      ...options,
+    ),
+    curl: lines(
+      `curl ${location.origin}/api/publish`,
+      `-H ${quote(`authorization: Bearer ${session.publish_key}`)}`,
+      `-d ${quote(JSON.stringify({ ...target, ...body }))}`,
+    ),
     ...(session.redis && {
-      'redis-cli': `${session.redis_cli} PUBLISH ${quote(channel)} \\
-  ${quote(JSON.stringify(body))}`,
+      'redis-cli': lines(
+        `${session.redis_cli} PUBLISH ${quote(channel)}`,
+        quote(JSON.stringify(body)),
+      ),
     }),
   };
+}
+
+/** One command over several lines. */
+function lines(...parts) {
+  return parts.join(' \\\n  ');
 }
 
 /** For a POSIX shell. */

@@ -58,6 +58,8 @@ export class Panel extends EventTarget {
     this.element.dataset.state = state.name;
     this.switch.ariaChecked = String(state.name !== 'offline');
     this.#sayState();
+    // The countdown is for the eye only; a change of state is said once.
+    if (state.name !== 'connecting') this.#announce(this.stateLine.textContent);
     if (this.connected) this.dispatchEvent(new Event('connected'));
   }
 
@@ -91,8 +93,12 @@ export class Panel extends EventTarget {
     this.list.prepend(item);
     this.list.children[KEPT]?.remove();
     this.empty.hidden = true;
-    this.announcement.textContent = `${this.user.name}: ${title}. ${spell(notification.message)}`;
+    this.#announce(`${title}. ${spell(notification.message)}`);
     this.bell.ring();
+  }
+
+  #announce(text) {
+    this.announcement.textContent = `${this.user.name}: ${text}`;
   }
 
   #read() {
