@@ -26,7 +26,7 @@ pub(super) async fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
         config.auth.secrets.push(random_secret());
     }
     if config.publish.keys.is_empty() {
-        config.publish.keys.push(random_secret());
+        config.publish.keys.push(short_key());
     }
     loopback_only(&mut config);
     choose_ports(&mut config)?;
@@ -61,7 +61,12 @@ fn random_secret() -> Secret {
     Secret::new(format!("demo-{}", Uuid::new_v4().simple()))
 }
 
-/// A demo hands out its keys to whoever opens the page, so unless told it listens on this machine only.
+/// Short enough to read in a command; whoever can open the page is given it anyway.
+fn short_key() -> Secret {
+    Secret::new(format!("demo-{:012x}", Uuid::new_v4().as_u128() & 0xffff_ffff_ffff))
+}
+
+/// A demo hands out its keys to whoever opens the page, so "all addresses" means this machine's loopback.
 fn loopback_only(config: &mut Config) {
     for address in [&mut config.listen.public, &mut config.listen.ops] {
         if address.ip().is_unspecified() {
@@ -92,8 +97,8 @@ fn hints(config: &Config) -> Vec<String> {
         String::new(),
         dim("  From another terminal, any of these rings one too:"),
         String::new(),
-        format!("  {program} publish --gateway {page} \\"),
-        format!("    --key {key} \\"),
+        format!("  {program} publish \\"),
+        format!("    --gateway {page} --key {key} \\"),
         format!("    --user {ada} --title 'Hello, {name}' --message 'It arrived.'"),
         String::new(),
         format!("  curl {page}/api/publish \\"),

@@ -1,6 +1,7 @@
 //! `campanile demo`: a page where one can watch a notification arrive, served from inside the binary.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use actix_web::{HttpResponse, guard, web};
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
     frame-ancestors 'none'";
 
 /// How long the demo users stay signed in.
-const TOKEN_TTL: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+const TOKEN_TTL: Duration = Duration::from_hours(24);
 
 /// Who is signed in on the page.
 pub const USERS: [(&str, &str); 2] = [("ada", "Ada"), ("grace", "Grace")];
@@ -110,4 +111,50 @@ fn page(kind: &'static str, text: &'static str) -> HttpResponse {
 
 async fn session() -> HttpResponse {
     HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(SESSION.get())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_that_the_page_names_is_served_and_none_in_vain() {
+        let served: Vec<&str> = FILES.iter().map(|(path, ..)| *path).skip(1).collect();
+        let texts: String = FILES.iter().map(|(.., text)| *text).collect();
+        let mut named: Vec<&str> = texts
+            .split(['"', '\''])
+            .filter(|word| word.starts_with("/demo/") || *word == "/favicon.svg")
+            .filter(|word| *word != "/demo/session.json")
+            .collect();
+        named.sort_unstable();
+        named.dedup();
+        let mut expected = served;
+        expected.sort_unstable();
+        assert_eq!(named, expected);
+    }
+
+    #[test]
+    fn nothing_in_the_page_breaks_its_own_content_security_policy() {
+        let (_, _, html) = FILES[0];
+        for forbidden in ["style=", "<style", " onclick", " onload", "https://", "http://"] {
+            assert!(!html.contains(forbidden), "{forbidden}");
+        }
+        assert_eq!(
+            html.matches("<script").count(),
+            html.matches("<script type=\"module\" src=").count()
+        );
+    }
+
+    #[test]
+    fn redis_cli_is_told_where_to_connect_but_never_a_password() {
+        for (url, expected) in [
+            ("redis://127.0.0.1:6379", "redis-cli"),
+            ("redis://localhost/", "redis-cli"),
+            ("redis://127.0.0.1:7000", "redis-cli -u redis://127.0.0.1:7000"),
+            ("redis://user:secret@redis.internal/2", "redis-cli -u redis://redis.internal/2"),
+            ("rediss://127.0.0.1:6379", "redis-cli -u rediss://127.0.0.1:6379"),
+        ] {
+            assert_eq!(redis_cli(url), expected, "{url}");
+        }
+    }
 }

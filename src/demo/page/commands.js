@@ -26,7 +26,8 @@ function commands(session, { user_id: user, broadcast, ...fields }) {
     : session.user_channel.replace('{user_id}', () => user);
   return {
     campanile: lines(
-      `${quote(session.program)} publish --gateway ${location.origin}`,
+      `${quote(session.program)} publish`,
+      `--gateway ${location.origin}`,
       `--key ${quote(session.publish_key)}`,
       broadcast ? '--broadcast' : `--user ${quote(user)}`,
       ...options,
@@ -38,7 +39,8 @@ function commands(session, { user_id: user, broadcast, ...fields }) {
     ),
     ...(session.redis && {
       'redis-cli': lines(
-        `${session.redis_cli} PUBLISH ${quote(channel)}`,
+        session.redis_cli,
+        `PUBLISH ${quote(channel)}`,
         quote(JSON.stringify(body)),
       ),
     }),
