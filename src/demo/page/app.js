@@ -6,6 +6,8 @@ import { Panel } from '/demo/panel.js';
 import { Publisher } from '/demo/publish.js';
 
 const STATS_MS = 2000;
+/** Time to look at the page before it rings. */
+const GREETING_MS = 600;
 
 let session = await load();
 const trips = [];
@@ -71,18 +73,21 @@ document.getElementById('metrics').href =
 
 // Nobody should have to press a button to see what this is about.
 let greeted = false;
+function greet() {
+  if (greeted || !panels.every(({ connected }) => connected)) return;
+  greeted = true;
+  const greeting = {
+    broadcast: true,
+    type: 'success',
+    title: 'You are connected',
+    message: 'This one went to everybody. Now ring a single bell.',
+  };
+  setTimeout(() => publisher.publish(greeting), GREETING_MS);
+}
+
 for (const panel of panels) {
-  panel.addEventListener('connected', () => {
-    stats();
-    if (greeted || !panels.every(({ connected }) => connected)) return;
-    greeted = true;
-    publisher.publish({
-      broadcast: true,
-      type: 'success',
-      title: 'You are connected',
-      message: 'This one went to everybody. Now ring a single bell.',
-    });
-  });
+  panel.addEventListener('connected', stats);
+  panel.addEventListener('connected', greet);
   panel.connection.open();
 }
 
