@@ -217,8 +217,9 @@ async fn killed_subscribers_subscribe_again() {
     println!("delivered to everyone {took:?} after CLIENT KILL TYPE pubsub");
     channels_are_those_of(&redis, USERS).await;
     let name = "campanile_redis_reconnects_total";
-    a.metric_becomes(name, &[], |value| value == reconnects + 1.0).await;
-    a.metric_becomes("campanile_redis_subscriptions", &[], |value| value == 25.0).await;
+    a.metric_becomes(name, &[], |value| value > reconnects).await;
+    a.metric_becomes("campanile_redis_subscriptions", &[], |value| (value - 25.0).abs() < 0.5)
+        .await;
     assert_eq!(swarm.open_count(), USERS);
 }
 

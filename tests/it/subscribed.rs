@@ -83,7 +83,7 @@ async fn what_is_published_the_moment_a_socket_opens_is_never_missed() {
     println!(
         "{CONNECTS} connects, {AT_ONCE} at a time, each its own user: {CONNECTS} of {CONNECTS} \
          publishes received in {took:?} ({:.0} a second)",
-        CONNECTS as f64 / took.as_secs_f64()
+        f64::from(u32::try_from(CONNECTS).unwrap()) / took.as_secs_f64()
     );
     for (what, times) in [("handshake", &mut opens), ("publish to receive", &mut arrivals)] {
         times.sort_unstable();
