@@ -91,8 +91,8 @@ async fn a_drain_closes_2000_sockets_spread_evenly_and_tells_them_when_to_return
     let last = closed.iter().map(|closed| closed.at).max().unwrap();
     let mut buckets = [0; BUCKETS];
     for closed in &closed {
-        let share = (closed.at - first).as_secs_f64() / WINDOW.as_secs_f64();
-        buckets[((share * BUCKETS as f64) as usize).min(BUCKETS - 1)] += 1;
+        let bucket = (closed.at - first).as_millis() * BUCKETS as u128 / WINDOW.as_millis();
+        buckets[usize::try_from(bucket).unwrap().min(BUCKETS - 1)] += 1;
     }
     println!("{SOCKETS} closes within {:?}, tenths of {WINDOW:?}: {buckets:?}", last - first);
     assert!(first - told >= DELAY, "the first close came {:?} after SIGTERM", first - told);
@@ -164,9 +164,9 @@ async fn sigterm_ends_a_replica_whose_redis_is_away_or_frozen() {
         let gateway = builder.env("CAMPANILE_DRAIN_WINDOW", "200ms").start().await;
         let mut client = Client::bare(&gateway, "42").await;
         if frozen {
-            redis.pause()
+            redis.pause();
         } else {
-            redis.kill()
+            redis.kill();
         }
         let told = Instant::now();
         gateway.term();
