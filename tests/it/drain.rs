@@ -91,8 +91,8 @@ async fn a_drain_closes_2000_sockets_spread_evenly_and_tells_them_when_to_return
     let last = closed.iter().map(|closed| closed.at).max().unwrap();
     let mut buckets = [0; BUCKETS];
     for closed in &closed {
-        let tenth = (closed.at - first).as_micros() * BUCKETS as u128 / WINDOW.as_micros();
-        buckets[usize::try_from(tenth).unwrap().min(BUCKETS - 1)] += 1;
+        let bucket = (closed.at - first).as_millis() * BUCKETS as u128 / WINDOW.as_millis();
+        buckets[usize::try_from(bucket).unwrap().min(BUCKETS - 1)] += 1;
     }
     println!("{SOCKETS} closes within {:?}, tenths of {WINDOW:?}: {buckets:?}", last - first);
     assert!(first - told >= DELAY, "the first close came {:?} after SIGTERM", first - told);

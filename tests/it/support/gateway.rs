@@ -232,6 +232,11 @@ impl Gateway {
         .await
     }
 
+    /// Waits until this metric, summed over all labels, is this whole number.
+    pub(crate) async fn metric_is(&self, name: &str, expected: f64) {
+        self.metric_becomes(name, &[], |value| (value - expected).abs() < 0.5).await;
+    }
+
     /// SIGTERM: the gateway drains.
     pub(crate) fn term(&self) {
         self.process.signal("TERM");
