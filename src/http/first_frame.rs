@@ -84,20 +84,21 @@ async fn first_text(stream: &mut TcpStream, early: &mut BytesMut) -> Result<Stri
     }
 }
 
+/// The first text frame in `early`, past pings; `None` while it is not complete.
 fn take_text(early: &mut BytesMut) -> Result<Option<String>, ()> {
-    let Some(length) = frame::first_length(early, MAX_FRAME).map_err(|_| ())? else {
-        return Ok(None);
-    };
-    let mut first = early.split_to(length);
     let mut heard = Ok(None);
-    let result = Reader::default().feed(&mut first, MAX_FRAME, |inbound| {
-        match inbound {
-            Inbound::Text(text) => heard = Ok(Some(text.to_owned())),
-            Inbound::Close(_) => heard = Err(()),
-            Inbound::Binary | Inbound::Ping(_) | Inbound::Pong => {}
-        }
-        true
-    });
-    result.map_err(|_| ())?;
+    while let Ok(None) = heard {
+        let Some(length) = frame::first_length(early, MAX_FRAME).map_err(|_| ())? else { break };
+        let mut first = early.split_to(length);
+        let result = Reader::default().feed(&mut first, MAX_FRAME, |inbound| {
+            match inbound {
+                Inbound::Text(text) => heard = Ok(Some(text.to_owned())),
+                Inbound::Close(_) => heard = Err(()),
+                Inbound::Binary | Inbound::Ping(_) | Inbound::Pong => {}
+            }
+            true
+        });
+        result.map_err(|_| ())?;
+    }
     heard
 }
