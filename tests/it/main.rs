@@ -2,4 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "the lint spares only the functions marked as tests")]
 
 mod harness;
+mod payloads;
+mod refusals;
 mod support;

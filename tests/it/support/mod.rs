@@ -8,6 +8,7 @@ pub(crate) mod client;
 pub(crate) mod gateway;
 pub(crate) mod handshake;
 pub(crate) mod http;
+pub(crate) mod keys;
 pub(crate) mod metrics;
 pub(crate) mod ports;
 pub(crate) mod process;
