@@ -18,7 +18,6 @@ const MAX_BODY: usize = 16 * 1024 * 1024;
 
 pub(super) fn configure(config: &mut web::ServiceConfig, origins: Origins) {
     config
-        .app_data(web::PayloadConfig::new(MAX_BODY))
         .service(
             web::scope("/api")
                 .wrap(cors(origins))
@@ -84,9 +83,10 @@ struct Disconnect {
 async fn disconnect(
     gateway: web::Data<Gateway>,
     request: HttpRequest,
-    body: web::Bytes,
+    payload: web::Payload,
 ) -> Result<HttpResponse, Refusal> {
     gateway.publisher(&request)?;
+    let body = body(payload).await?;
     let Disconnect { user_id } = serde_json::from_slice(&body).map_err(|error| {
         Refusal::bad_request("bad_body", format!("expected {{\"user_id\":…}}: {error}"))
     })?;
@@ -105,6 +105,15 @@ async fn presence(
     let connections = gateway.broker.connections_of(&user).await?;
     let online = connections > 0;
     Ok(success(&json!({"user_id": user.as_str(), "online": online, "connections": connections})))
+}
+
+/// Call it after the key was checked: strangers must not make the gateway hold 16 MiB.
+pub(super) async fn body(payload: web::Payload) -> Result<web::Bytes, Refusal> {
+    match payload.to_bytes_limited(MAX_BODY).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(error)) => Err(Refusal::bad_request("bad_body", error.to_string())),
+        Err(_too_large) => Err(Refusal::body_too_large(MAX_BODY)),
+    }
 }
 
 fn user(text: &str) -> Result<UserId, Refusal> {
