@@ -1,6 +1,7 @@
 //! The integration tests: the real binary as child processes, against real servers.
 #![expect(clippy::unwrap_used, reason = "the lint spares only the functions marked as tests")]
 
+mod api;
 mod crowds;
 mod harness;
 mod payloads;
