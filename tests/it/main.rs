@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "the lint spares only the functions marked as tests")]
 
 mod api;
+mod cli;
 mod crowds;
 mod harness;
 mod payloads;
