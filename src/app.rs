@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix_web::web;
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use crate::auth::Verifier;
@@ -19,12 +19,15 @@ use crate::http::ops::Ops;
 use crate::http::{Gateway, Throttle, ops, server};
 use crate::hub::{Hub, Quota};
 use crate::router::Router;
-use crate::session::{Clock, Rhythm, Rules, millis};
-use crate::socket::Rig;
+use crate::session::{Rhythm, Rules, millis};
+use crate::socket::{Clock, Rig};
 use crate::telemetry::Metrics;
 
-/// After the last socket was told to go: for its close frame, and for the lanes to notice.
+/// How long the last sockets have for their close frames after the window.
 const LAST_GOODBYES: Duration = Duration::from_secs(3);
+
+/// How long Redis has to hear that this replica stops.
+const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// Pages of the public listener besides the API.
 pub type Pages = fn(&mut web::ServiceConfig);
@@ -92,17 +95,22 @@ pub async fn serve(config: Config, pages: Pages, started: impl FnOnce()) -> anyh
         tracing::info!(connections = hub.connections(), "closing connections");
         hub.drain(config.drain.window);
         let deadline = Instant::now() + config.drain.window + LAST_GOODBYES;
-        while hub.connections() > 0 && Instant::now() < deadline {
+        // Those that have left the hub already still have a close frame to read.
+        while hub.connections() > 0 || metrics.open_connections() > 0 {
+            if Instant::now() >= deadline {
+                tracing::warn!(connections = metrics.open_connections(), "leaving some behind");
+                break;
+            }
             sleep(Duration::from_millis(20)).await;
         }
-        // Those that have left the hub still have a close frame to read.
-        sleep(LAST_GOODBYES.min(deadline.saturating_duration_since(Instant::now()))).await;
     };
     tokio::select! {
         () = gently => {}
         () = signals.recv() => tracing::warn!("told again: stopping at once"),
     }
-    broker.stop().await;
+    if timeout(LAST_WORD, broker.stop()).await.is_err() {
+        tracing::warn!("Redis does not answer; other replicas will find out that this one is gone");
+    }
     server_handle.stop(false).await;
     ops_handle.stop(false).await;
     tracing::info!("stopped");

@@ -164,7 +164,7 @@ impl Broker {
     pub async fn disconnect(&self, user: &UserId) -> Result<(), Away> {
         match self {
             Self::Memory(memory) => {
-                memory.disconnect(user).await;
+                memory.disconnect(user);
                 Ok(())
             }
             Self::Redis(redis) => redis.disconnect(user).await,

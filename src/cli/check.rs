@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use super::{terminal, unknown_variables};
 use crate::auth::Verifier;
+use crate::broker::Away;
 use crate::broker::redis::{Channels, Commands};
 use crate::config::{Config, JwtKey, ServeArgs};
 use crate::telemetry::Metrics;
@@ -91,7 +92,9 @@ async fn redis(config: &Config, findings: &mut Findings) {
     };
     let address = commands.address().to_owned();
     match commands.version().await {
-        Err(away) => return findings.problem(&format!("Redis at {address}: {away}")),
+        Err(Away(why)) => {
+            return findings.problem(&format!("Redis at {address} does not answer: {why}"));
+        }
         Ok(version) if is_too_old(&version) => {
             let (major, minor) = OLDEST_REDIS;
             let text =
@@ -103,7 +106,7 @@ async fn redis(config: &Config, findings: &mut Findings) {
     for (what, result) in commands.permissions().await {
         findings.of(match result {
             Ok(()) => Ok(format!("Redis: may {what}")),
-            Err(away) => Err(format!("Redis: may not {what}: {away}")),
+            Err(Away(why)) => Err(format!("Redis: may not {what}: {why}")),
         });
     }
 }

@@ -1,11 +1,13 @@
-use std::net::SocketAddr;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::terminal::{bold, dim, note, say};
 use crate::app;
-use crate::config::{Config, JwtKey, Secret, ServeArgs};
+use crate::config::{Config, Drain, JwtKey, Secret, ServeArgs};
 use crate::demo;
 use crate::telemetry::log;
 
@@ -24,9 +26,12 @@ pub(super) async fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
         config.auth.secrets.push(random_secret());
     }
     if config.publish.keys.is_empty() {
-        config.publish.keys.push(random_secret());
+        config.publish.keys.push(short_key());
     }
     loopback_only(&mut config);
+    choose_ports(&mut config)?;
+    // No load balancer has to look elsewhere first: Ctrl-C ends a demo.
+    config.drain = Drain { delay: Duration::ZERO, window: Duration::ZERO };
     demo::prepare(&config)?;
     let hints = hints(&config);
     app::serve(config, demo::pages, move || {
@@ -34,15 +39,34 @@ pub(super) async fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
             say(line);
         }
     })
-    .await?;
+    .await
+    .map_err(explain)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A taken port is what most often keeps a demo from starting.
+fn explain(error: anyhow::Error) -> anyhow::Error {
+    let taken = |io: &std::io::Error| io.kind() == ErrorKind::AddrInUse;
+    if error.downcast_ref().is_some_and(taken) {
+        return anyhow::anyhow!(
+            "{error:#}\n  Another demo may be running. This one starts beside it with\n  \
+             {} demo --listen 127.0.0.1:0 --ops-listen 127.0.0.1:0",
+            quoted(&demo::program())
+        );
+    }
+    error
 }
 
 fn random_secret() -> Secret {
     Secret::new(format!("demo-{}", Uuid::new_v4().simple()))
 }
 
-/// A demo hands out its keys to whoever opens the page, so unless told it listens on this machine only.
+/// Short enough to read in a command; whoever can open the page is given it anyway.
+fn short_key() -> Secret {
+    Secret::new(format!("demo-{:012x}", Uuid::new_v4().as_u128() & 0xffff_ffff_ffff))
+}
+
+/// A demo hands out its keys to whoever opens the page, so "all addresses" means this machine's loopback.
 fn loopback_only(config: &mut Config) {
     for address in [&mut config.listen.public, &mut config.listen.ops] {
         if address.ip().is_unspecified() {
@@ -51,36 +75,59 @@ fn loopback_only(config: &mut Config) {
     }
 }
 
+/// What is printed names the ports, so a port 0 becomes a free one first.
+fn choose_ports(config: &mut Config) -> anyhow::Result<()> {
+    for address in [&mut config.listen.public, &mut config.listen.ops] {
+        if address.port() == 0 {
+            *address = TcpListener::bind(*address)?.local_addr()?;
+        }
+    }
+    Ok(())
+}
+
 fn hints(config: &Config) -> Vec<String> {
     let page = url(config.listen.public);
     let key = config.publish.keys.first().map_or("", |key| key.expose());
-    let (user, name) = demo::USERS[0];
+    let program = quoted(&demo::program());
+    let [(ada, name), (_, other)] = demo::USERS;
     let mut lines = vec![
         String::new(),
-        format!("  {}   {page}", bold("Open this page")),
-        dim("  Two users are signed in there. Publish to one and watch the bell."),
+        format!("  {}", bold(&page)),
+        format!("  Open it: {name} and {other} are signed in. Publish, and watch a bell ring."),
         String::new(),
-        bold("  Publish from another terminal:"),
-        format!("    campanile publish --gateway {page} --key {key} \\"),
-        format!("      --user {user} --title 'Hello, {name}' --message 'It arrived.'"),
+        dim("  From another terminal, any of these rings one too:"),
         String::new(),
-        format!("    curl {page}/api/publish -H 'authorization: Bearer {key}' \\"),
-        format!("      -d '{{\"user_id\":\"{user}\",\"title\":\"Hello from curl\"}}'"),
+        format!("  {program} publish \\"),
+        format!("    --gateway {page} --key {key} \\"),
+        format!("    --user {ada} --title 'Hello, {name}' --message 'It arrived.'"),
+        String::new(),
+        format!("  curl {page}/api/publish \\"),
+        format!("    -H 'authorization: Bearer {key}' \\"),
+        format!("    -d '{{\"user_id\":\"{ada}\",\"title\":\"Hello from curl\"}}'"),
+        String::new(),
     ];
-    if config.redis.url.is_some() {
-        let channel = config.channels.user.replace("{user_id}", user);
-        lines.push(String::new());
-        lines.push(format!("    redis-cli PUBLISH {channel} '{{\"title\":\"Hello from Redis\"}}'"));
+    if let Some(redis) = &config.redis.url {
+        let client = demo::redis_cli(redis.expose());
+        let channel = config.channels.user.replace("{user_id}", ada);
+        lines.push(format!("  {client} PUBLISH {} \\", quoted(&channel)));
+        lines.push("    '{\"title\":\"Hello from Redis\"}'".to_owned());
     } else {
-        lines.push(String::new());
-        lines.push(dim("  The broker is embedded. With --redis-url, PUBLISH works too."));
+        lines.push(dim("  The broker is embedded. With --redis-url, a plain PUBLISH rings too."));
     }
     lines.push(String::new());
-    lines.push(format!("  Metrics: {}/metrics   Stop: Ctrl-C", url(config.listen.ops)));
+    lines.push(dim(&format!("  Metrics: {}/metrics   Stop: Ctrl-C", url(config.listen.ops))));
     lines.push(String::new());
     lines
 }
 
 fn url(address: SocketAddr) -> String {
     format!("http://{address}")
+}
+
+/// For a POSIX shell.
+fn quoted(text: &str) -> String {
+    if text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-:@".contains(c)) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }

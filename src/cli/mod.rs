@@ -31,7 +31,7 @@ pub fn main() -> ExitCode {
             Command::Demo(args) => demo::run(&args).await,
             Command::Publish(args) => publish::run(*args).await,
             Command::Token(args) => token::run(&args),
-            Command::Check(args) => check::run(&args).await,
+            Command::Check(args) => Box::pin(check::run(&args)).await,
             Command::Healthcheck(args) => healthcheck::run(&args).await,
         }
     });

@@ -27,10 +27,7 @@ pub(super) const DURATION: Kind<Duration> = Kind {
 pub(super) const DURATION_OR_ZERO: Kind<Duration> = Kind {
     allowed: "0, or a number with a unit (ms, s, m, h, d), from 10ms to 365d",
     example: "10s",
-    parse: |text| match humantime::parse_duration(text) {
-        Ok(Duration::ZERO) => Ok(Duration::ZERO),
-        _ => duration(text),
-    },
+    parse: |text| if matches!(text, "0" | "0s") { Ok(Duration::ZERO) } else { duration(text) },
 };
 
 pub(super) const SWITCH: Kind<bool> = Kind {

@@ -1,5 +1,7 @@
 //! The HTTP API; `openapi.json` describes it.
 
+use std::time::Duration;
+
 use actix_cors::Cors;
 use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -15,6 +17,8 @@ use crate::notification::UserId;
 
 /// Largest request body, in bytes; an array of 1,000 notifications has to fit.
 const MAX_BODY: usize = 16 * 1024 * 1024;
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) fn configure(config: &mut web::ServiceConfig, origins: Origins) {
     config
@@ -83,11 +87,10 @@ struct Disconnect {
 async fn disconnect(
     gateway: web::Data<Gateway>,
     request: HttpRequest,
-    payload: web::Payload,
+    body: web::Payload,
 ) -> Result<HttpResponse, Refusal> {
     gateway.publisher(&request)?;
-    let body = body(payload).await?;
-    let Disconnect { user_id } = serde_json::from_slice(&body).map_err(|error| {
+    let Disconnect { user_id } = serde_json::from_slice(&read(body).await?).map_err(|error| {
         Refusal::bad_request("bad_body", format!("expected {{\"user_id\":…}}: {error}"))
     })?;
     let user = user(&user_id)?;
@@ -107,12 +110,14 @@ async fn presence(
     Ok(success(&json!({"user_id": user.as_str(), "online": online, "connections": connections})))
 }
 
-/// Call it after the key was checked: strangers must not make the gateway hold 16 MiB.
-pub(super) async fn body(payload: web::Payload) -> Result<web::Bytes, Refusal> {
-    match payload.to_bytes_limited(MAX_BODY).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(error)) => Err(Refusal::bad_request("bad_body", error.to_string())),
-        Err(_too_large) => Err(Refusal::body_too_large(MAX_BODY)),
+/// The body, for those who may send one: it is read after the key was checked.
+pub(super) async fn read(body: web::Payload) -> Result<web::Bytes, Refusal> {
+    let whole = tokio::time::timeout(BODY_TIMEOUT, body.to_bytes_limited(MAX_BODY));
+    match whole.await {
+        Ok(Ok(Ok(bytes))) => Ok(bytes),
+        Ok(Ok(Err(error))) => Err(Refusal::bad_request("bad_body", error.to_string())),
+        Ok(Err(_too_long)) => Err(Refusal::body_too_large(MAX_BODY)),
+        Err(_elapsed) => Err(Refusal::body_too_slow()),
     }
 }
 

@@ -33,11 +33,6 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, code, message)
     }
 
-    pub fn body_too_large(limit: usize) -> Self {
-        let text = format!("a request body may have up to {limit} bytes");
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", text)
-    }
-
     pub fn not_found() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
@@ -89,6 +84,15 @@ impl Refusal {
     pub fn publish_key() -> Self {
         let text = "send Authorization: Bearer <one of CAMPANILE_PUBLISH_KEYS>";
         Self::new(StatusCode::UNAUTHORIZED, "publish_key_invalid", text)
+    }
+
+    pub fn body_too_large(limit: usize) -> Self {
+        let text = format!("the body exceeds {limit} bytes; send several requests");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", text)
+    }
+
+    pub fn body_too_slow() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", "the body took too long to arrive")
     }
 
     pub fn publish_off() -> Self {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::api::{body, success};
+use super::api::{read, success};
 use super::{Gateway, Refusal};
 use crate::notification::{Invalid, MissingId, Notification, Target, UserId, json_string, rewrite};
 use crate::telemetry::Source;
@@ -86,10 +86,10 @@ struct Item {
 pub(super) async fn publish(
     gateway: web::Data<Gateway>,
     request: HttpRequest,
-    payload: web::Payload,
+    body: web::Payload,
 ) -> Result<HttpResponse, Refusal> {
     gateway.publisher(&request)?;
-    let body = body(payload).await?;
+    let body = read(body).await?;
     let text = std::str::from_utf8(&body)
         .map_err(|_| Refusal::bad_request("bad_body", "the body is not UTF-8"))?;
     let raw: Vec<&RawValue> = if text.trim_start().starts_with('[') {

@@ -137,6 +137,10 @@ async fn admit(
 
 /// Waits until the user's channel is heard, and until all replicas have counted the socket.
 async fn enter(gateway: &Gateway, mut membership: Membership) -> Result<Membership, Refusal> {
+    // Checked again, now that it is counted: others may have joined since.
+    if gateway.limits.max_connections.is_some_and(|limit| gateway.hub.connections() > limit) {
+        return Err(Refusal::full());
+    }
     let user = membership.user().clone();
     let limit = gateway.limits.max_connections_per_user;
     let claim = async {
@@ -219,7 +223,8 @@ async fn answer(stream: &mut TcpStream, refusal: &Refusal) -> std::io::Result<()
         body.len()
     );
     for (name, value) in response.headers() {
-        head.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap_or_default()));
+        let value = value.to_str().unwrap_or_default();
+        head.extend([name.as_str(), ": ", value, "\r\n"]);
     }
     head.push_str("\r\n");
     head.push_str(&body);

@@ -28,8 +28,8 @@ impl Interest {
         self.wanted.notify_one();
     }
 
-    pub(super) fn idle(&self, user: UserId) {
-        lock(&self.idle).push_back((Instant::now() + LINGER, user));
+    pub(super) fn idle(&self, user: UserId, since: Instant) {
+        lock(&self.idle).push_back((since + LINGER, user));
     }
 
     pub(super) fn counted(&self, user: UserId) {
@@ -47,6 +47,28 @@ impl Interest {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Hub {
+    pub(super) fn changes_at(&self, now: Instant) -> Changes {
+        let mut changes = std::mem::take(&mut *lock(&self.interest.changes));
+        let link = self.link.load(Ordering::Acquire);
+        for user in self.interest.expired(now) {
+            let mut shard = self.shard(user.as_str());
+            let Some(entry) = shard.get(&user) else { continue };
+            if entry.idle_since.is_none_or(|since| since + LINGER > now) {
+                continue;
+            }
+            if entry.confirmed == link {
+                shard.remove(&user);
+                changes.unwanted.push(user);
+            } else {
+                // Its confirmation is still to come, and must not be taken for that of a later entry.
+                self.interest.idle(user, now);
+            }
+        }
+        changes
+    }
 }
 
 impl broker::Interest for Hub {
@@ -71,17 +93,7 @@ impl broker::Interest for Hub {
     }
 
     fn changes(&self) -> Changes {
-        let now = Instant::now();
-        let mut changes = std::mem::take(&mut *lock(&self.interest.changes));
-        for user in self.interest.expired(now) {
-            let mut shard = self.shard(user.as_str());
-            let over = shard.get(&user).and_then(|entry| entry.idle_since);
-            if over.is_some_and(|since| since + LINGER <= now) {
-                shard.remove(&user);
-                changes.unwanted.push(user);
-            }
-        }
-        changes
+        self.changes_at(Instant::now())
     }
 
     fn wanted(&self) -> &Notify {

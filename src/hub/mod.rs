@@ -155,9 +155,10 @@ impl Hub {
         entry.members.swap_remove(at);
         if entry.members.is_empty() {
             entry.members.shrink_to_fit();
-            entry.idle_since = Some(Instant::now());
+            let now = Instant::now();
+            entry.idle_since = Some(now);
             self.users.fetch_sub(1, Ordering::Relaxed);
-            self.interest.idle(user.clone());
+            self.interest.idle(user.clone(), now);
         }
         drop(shard);
         self.connections.fetch_sub(1, Ordering::Relaxed);
@@ -247,3 +248,6 @@ impl Drop for Membership {
         self.hub.leave(&self.user, self.address);
     }
 }
+
+#[cfg(test)]
+mod tests;

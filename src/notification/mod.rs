@@ -115,17 +115,14 @@ impl Notification {
         if fields.kind.needs_canonical() {
             missing.push(("type", kind.clone().into()));
         }
-        let timestamp = match fields.timestamp.value() {
-            Some(raw) => {
-                if fields.timestamp.needs_canonical() {
-                    missing.push(("timestamp", raw.to_owned()));
-                }
-                raw.trim_matches('"').parse().ok()
+        let timestamp = if let Some(raw) = fields.timestamp.value() {
+            if fields.timestamp.needs_canonical() {
+                missing.push(("timestamp", raw.to_owned()));
             }
-            None => {
-                missing.push(("timestamp", format!("\"{now:.3}\"")));
-                Some(now)
-            }
+            raw.trim_matches('"').parse().ok()
+        } else {
+            missing.push(("timestamp", format!("\"{now:.3}\"")));
+            Some(now)
         };
         if let (Target::User(user), true) = (target, fields.user.needs_canonical()) {
             missing.push(("user_id", json_string(user)));

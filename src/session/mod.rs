@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 pub use close::CloseReason;
 pub use heartbeat::{Beat, Heartbeat, Rhythm};
 pub use manners::{Manners, Verdict};
-pub use moment::{Clock, Moment, millis};
+pub use moment::{Moment, millis};
 
 use crate::dialect::{Command, Dialect, Message};
 

@@ -1,4 +1,4 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Milliseconds since the process began to serve: 8 bytes a connection where an `Instant` takes 16.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,25 +21,6 @@ impl Moment {
     /// Milliseconds from `earlier` to here; 0 if it is later.
     pub const fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
-    }
-}
-
-/// Where [`Moment`]s come from.
-#[derive(Clone, Copy, Debug)]
-pub struct Clock(Instant);
-
-impl Clock {
-    pub fn start() -> Self {
-        Self(Instant::now())
-    }
-
-    pub fn now(self) -> Moment {
-        Moment(millis(self.0.elapsed()))
-    }
-
-    /// The instant of `moment`, for timers.
-    pub fn instant(self, moment: Moment) -> Instant {
-        self.0 + Duration::from_millis(moment.0)
     }
 }
 

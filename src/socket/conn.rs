@@ -146,7 +146,7 @@ impl Conn {
         drop(state);
         drop(membership);
         if let Some(key) = self.timer.borrow_mut().take() {
-            lane.forget_timer(&key);
+            lane.forget_timer(key);
         }
         if let Some(opened) = opened {
             metrics.closed(self.dialect, reason);

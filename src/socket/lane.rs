@@ -11,12 +11,12 @@ use slab::Slab;
 use tokio::sync::Notify;
 use tokio_util::time::{DelayQueue, delay_queue};
 
-use super::{Conn, Seat, drain};
+use super::{Clock, Conn, Seat, drain};
 use crate::auth::{Identity, Verifier};
 use crate::delivery::Parcel;
 use crate::dialect::Dialect;
 use crate::hub::{Address, Hub, Letter, Mailbox, Quota};
-use crate::session::{Clock, Moment, Rules, millis};
+use crate::session::{Moment, Rules, millis};
 use crate::telemetry::Metrics;
 
 /// Letters acted on before other tasks of the worker get their turn.
@@ -193,17 +193,16 @@ impl Lane {
         let at = self.rig.clock.instant(deadline).into();
         let mut timers = self.timers.borrow_mut();
         let mut timer = conn.timer.borrow_mut();
-        match &*timer {
-            Some(key) => timers.reset_at(key, at),
-            None => {
-                *timer = Some(timers.insert_at(conn.address, at));
-                self.timer_set.notify_one();
-            }
+        if let Some(key) = &*timer {
+            timers.reset_at(key, at);
+        } else {
+            *timer = Some(timers.insert_at(conn.address, at));
+            self.timer_set.notify_one();
         }
     }
 
-    pub(super) fn forget_timer(&self, key: &delay_queue::Key) {
-        self.timers.borrow_mut().try_remove(key);
+    pub(super) fn forget_timer(&self, key: delay_queue::Key) {
+        self.timers.borrow_mut().try_remove(&key);
     }
 
     /// `parcel` is completely written to one socket.

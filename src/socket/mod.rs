@@ -3,6 +3,7 @@
 //! Every worker thread has one [`Lane`] that holds its sockets. A lane writes straight to a socket while
 //! it accepts bytes; a task waits per socket for input, and only that.
 
+mod clock;
 mod conn;
 mod drain;
 pub mod frame;
@@ -11,6 +12,7 @@ mod reading;
 mod seat;
 mod writing;
 
+pub use clock::Clock;
 pub use conn::Conn;
 pub use lane::{Lane, Rig};
 pub use seat::Seat;

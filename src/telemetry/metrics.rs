@@ -153,6 +153,12 @@ impl Metrics {
         self.connections_closed.with_label_values(&[dialect.label(), reason.label()]).inc();
     }
 
+    /// Sockets opened and not yet closed, over all dialects.
+    pub fn open_connections(&self) -> i64 {
+        let of = |dialect: &Dialect| self.connections.with_label_values(&[dialect.label()]).get();
+        Dialect::ALL.iter().map(of).sum()
+    }
+
     pub fn rejected(&self, reason: &str) {
         self.connections_rejected.with_label_values(&[reason]).inc();
     }

@@ -1,11 +1,21 @@
 //! The integration tests: the real binary as child processes, against real servers.
+#![recursion_limit = "256"]
 #![expect(clippy::unwrap_used, reason = "the lint spares only the functions marked as tests")]
 
 mod api;
+mod architecture;
+mod broker;
 mod cli;
 mod crowds;
+mod delivery;
+mod docs;
+mod drain;
 mod harness;
 mod payloads;
+mod redis_access;
+mod redis_outage;
 mod refusals;
+mod replica_loss;
 mod sockets;
+mod subscribed;
 mod support;

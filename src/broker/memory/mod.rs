@@ -40,7 +40,7 @@ impl Memory {
             let channel = self.channels.of(*target);
             self.with_sink(|sink| sink.receive(*target, &channel, payload.as_bytes()));
         }
-        self.with_sink(|sink| sink.flush());
+        self.with_sink(Sink::flush);
         let relief = self.with_sink(|sink| sink.relief());
         if let Some(relief) = relief {
             relief.await;
@@ -63,7 +63,7 @@ impl Memory {
         self.interest.connections_of(user.as_str()) as u64
     }
 
-    pub(super) async fn disconnect(&self, user: &UserId) {
+    pub(super) fn disconnect(&self, user: &UserId) {
         self.with_sink(|sink| sink.disconnect(user.as_str()));
     }
 

@@ -23,10 +23,12 @@ const SUBSCRIBE_BATCH: usize = 512;
 const COALESCE: Duration = Duration::from_millis(2);
 /// How often the link is proved alive and unsubscribing is looked at.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
-/// A link on which nothing, not even a probe, was heard for this long is dead.
+/// A link on which nothing was heard for this long after it was asked is dead.
 const SILENCE: Duration = Duration::from_secs(5);
 /// Longest pause between attempts to connect; the first is a tenth of it.
 const MAX_BACKOFF: Duration = Duration::from_millis(500);
+/// An outage is logged when it begins, and then this often.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 /// A command that Redis does not take for this long ends the link.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_BUFFER: usize = 64 * 1024;
@@ -40,6 +42,8 @@ const MISSING_PROBES: u64 = 5;
 pub(super) struct Probes {
     pub(super) published: AtomicU64,
     returned: AtomicU64,
+    /// How many links there have been.
+    links: AtomicU64,
 }
 
 impl Probes {
@@ -48,7 +52,12 @@ impl Probes {
         published.saturating_sub(self.returned.load(Ordering::Relaxed))
     }
 
+    pub(super) fn links(&self) -> u64 {
+        self.links.load(Ordering::Relaxed)
+    }
+
     fn start_over(&self) {
+        self.links.fetch_add(1, Ordering::Relaxed);
         self.returned.store(self.published.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 }
@@ -72,6 +81,7 @@ impl Bus {
     /// Hears for ever.
     pub(super) async fn run(mut self) {
         let mut backoff = MAX_BACKOFF / 10;
+        let mut complained = None;
         loop {
             let started = Instant::now();
             let ended = self.hear().await;
@@ -84,11 +94,14 @@ impl Bus {
             if was_up || started.elapsed() > MAX_BACKOFF {
                 backoff = MAX_BACKOFF / 10;
             }
-            tracing::warn!(
-                redis = self.endpoint.address(),
-                reason = ended,
-                "not subscribed to Redis; sockets stay open, trying again"
-            );
+            if was_up || complained.is_none_or(|at: Instant| at.elapsed() > COMPLAIN_EVERY) {
+                complained = Some(Instant::now());
+                tracing::warn!(
+                    redis = self.endpoint.address(),
+                    reason = ended,
+                    "not subscribed to Redis; sockets stay open, trying again"
+                );
+            }
             sleep(backoff.mul_f64(fastrand::f64())).await;
             backoff = (backoff * 2).min(MAX_BACKOFF);
         }
@@ -108,7 +121,7 @@ impl Bus {
             buffer: BytesMut::with_capacity(READ_BUFFER),
             skip: 0,
             unconfirmed: 0,
-            heard: Instant::now(),
+            asked: None,
         };
         match self.serve(&mut wire).await {
             Ok(()) => "the loop ended".into(),
@@ -150,13 +163,14 @@ impl Bus {
                     self.follow(wire).await?;
                 }
                 _ = probe.tick() => {
-                    if wire.heard.elapsed() > SILENCE {
+                    if wire.asked.is_some_and(|asked| asked.elapsed() > SILENCE) {
                         return Err(format!("nothing heard for {SILENCE:?}"));
                     }
                     if self.probes.missing() > MISSING_PROBES {
                         return Err("probes are published but not heard".into());
                     }
                     wire.send(&[b"PING"]).await?;
+                    wire.asked.get_or_insert_with(Instant::now);
                     self.follow(wire).await?;
                 }
             }
@@ -193,7 +207,7 @@ impl Bus {
                 None => break,
                 Some((reply, length)) => {
                     at += length;
-                    self.take(wire, reply)?;
+                    self.take(wire, &reply)?;
                 }
             }
             let skipped = wire.skip.min(buffer.len() - at);
@@ -206,8 +220,8 @@ impl Bus {
         Ok(())
     }
 
-    fn take(&mut self, wire: &mut Wire, reply: Reply<'_>) -> Result<(), Ended> {
-        match reply {
+    fn take(&mut self, wire: &mut Wire, reply: &Reply<'_>) -> Result<(), Ended> {
+        match *reply {
             Reply::Message { channel, payload } => {
                 let Ok(name) = std::str::from_utf8(channel) else { return Ok(()) };
                 match self.channels.heard(name) {
@@ -278,7 +292,9 @@ struct Wire {
     /// Bytes of an oversized payload still to come.
     skip: usize,
     unconfirmed: usize,
-    heard: Instant,
+    /// When the first of the PINGs went out since which nothing was heard. Not the time of what was
+    /// heard last: to a process that was frozen, that is long ago on the best of links.
+    asked: Option<Instant>,
 }
 
 impl Wire {
@@ -286,7 +302,7 @@ impl Wire {
         self.buffer.reserve(READ_BUFFER);
         match self.input.read_buf(&mut self.buffer).await {
             Ok(0) => return Err("Redis closed the connection".into()),
-            Ok(_) => self.heard = Instant::now(),
+            Ok(_) => self.asked = None,
             Err(error) => return Err(error.to_string()),
         }
         let skipped = self.skip.min(self.buffer.len());
@@ -309,9 +325,8 @@ impl Wire {
         if names.is_empty() {
             return Ok(());
         }
-        let words: Vec<&[u8]> = std::iter::once(command.as_bytes())
-            .chain(names.iter().map(|name| name.as_bytes()))
-            .collect();
+        let words: Vec<&[u8]> =
+            std::iter::once(command.as_bytes()).chain(names.iter().map(String::as_bytes)).collect();
         self.send(&words).await
     }
 

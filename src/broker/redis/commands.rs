@@ -186,7 +186,8 @@ impl Commands {
         run: impl Future<Output = Result<T, Away>>,
     ) -> Result<T, Away> {
         let started = Instant::now();
-        let result = timeout(COMMAND_TIMEOUT, run)
+        // Boxed: the library's future takes 16 KB, in every handshake that waits for one.
+        let result = timeout(COMMAND_TIMEOUT, Box::pin(run))
             .await
             .unwrap_or_else(|_elapsed| Err(Away(format!("no answer within {COMMAND_TIMEOUT:?}"))));
         let seconds = started.elapsed().as_secs_f64();

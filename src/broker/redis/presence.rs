@@ -71,6 +71,8 @@ pub(super) struct Presence {
     heartbeat: Script,
     bury: Script,
     probe: u64,
+    /// Number of the link since which nothing told can have been lost.
+    told_since: u64,
 }
 
 impl Presence {
@@ -94,6 +96,7 @@ impl Presence {
             heartbeat: Script::new(include_str!("scripts/heartbeat.lua")),
             bury: Script::new(include_str!("scripts/bury.lua")),
             probe: 0,
+            told_since: 1,
         };
         (presence, registrar)
     }
@@ -107,15 +110,14 @@ impl Presence {
             tokio::select! {
                 ask = self.asks.recv() => match ask {
                     None => return,
-                    Some(Ask::Stop { done }) => {
-                        self.leave().await;
-                        done.send(()).ok();
-                        return;
-                    }
-                    Some(Ask::Claim { user, answer }) => {
-                        self.waiting.entry(user).or_default().push(answer);
-                        self.take_more_claims();
+                    Some(ask) => {
+                        let stop = self.take(ask);
                         self.tell().await;
+                        if let Some(done) = stop {
+                            self.bury(&self.replica, 0).await;
+                            done.send(()).ok();
+                            return;
+                        }
                     }
                 },
                 () = rest(&*interest, rested) => {
@@ -127,19 +129,19 @@ impl Presence {
         }
     }
 
-    /// What has arrived by now shares the batch.
-    fn take_more_claims(&mut self) {
-        while self.waiting.len() < BATCH {
-            match self.asks.try_recv() {
-                Ok(Ask::Claim { user, answer }) => {
+    /// Takes this and what else has arrived by now; whom to tell when it was the last word.
+    fn take(&mut self, first: Ask) -> Option<oneshot::Sender<()>> {
+        let mut next = Some(first);
+        while let Some(ask) = next {
+            match ask {
+                Ask::Claim { user, answer } => {
                     self.waiting.entry(user).or_default().push(answer);
                 }
-                Ok(Ask::Stop { done }) => {
-                    done.send(()).ok();
-                }
-                Err(_) => return,
+                Ask::Stop { done } => return Some(done),
             }
+            next = if self.waiting.len() < BATCH { self.asks.try_recv().ok() } else { None };
         }
+        None
     }
 
     /// Tells every change, and answers who waits.
@@ -205,6 +207,14 @@ impl Presence {
     }
 
     async fn beat(&mut self) {
+        // Behind a new link may be a Redis with older data: a restored one, or a promoted copy.
+        let link = self.probes.links();
+        if link > self.told_since {
+            if !self.bury(&self.replica, 0).await {
+                return;
+            }
+            self.told_since = link;
+        }
         let keys = [self.commands.channels.presence_replicas()];
         let arguments = [self.replica.clone(), DEAD_AFTER.to_string()];
         let answer: Result<(u8, Vec<String>), Away> =
@@ -224,7 +234,8 @@ impl Presence {
         }
     }
 
-    async fn bury(&self, replica: &str, dead_after: u64) {
+    /// Tells whether it was done to the end.
+    async fn bury(&self, replica: &str, dead_after: u64) -> bool {
         let channels = &self.commands.channels;
         // One that was being buried has its other name already.
         let other = if replica.ends_with('~') { replica.to_owned() } else { format!("{replica}~") };
@@ -237,15 +248,12 @@ impl Presence {
         ];
         let arguments =
             [replica.to_owned(), other.clone(), BATCH.to_string(), dead_after.to_string()];
-        while let Ok(1) =
-            self.commands.script::<u8>("presence", &self.bury, &keys, &arguments).await
-        {}
-    }
-
-    /// The last word: nobody is connected here any more.
-    async fn leave(&mut self) {
-        self.tell().await;
-        self.bury(&self.replica, 0).await;
+        loop {
+            match self.commands.script("presence", &self.bury, &keys, &arguments).await {
+                Ok(1_u8) => {}
+                answer => return answer.is_ok(),
+            }
+        }
     }
 }
 

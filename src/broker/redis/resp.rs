@@ -195,14 +195,14 @@ mod tests {
     proptest! {
         #[test]
         fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = read(&bytes, 50).is_ok();
+            read(&bytes, 50).ok();
         }
 
         #[test]
         fn mutated_replies_never_panic(at in 0..MESSAGE.len(), byte: u8) {
             let mut bytes = MESSAGE.to_vec();
             bytes[at] = byte;
-            let _ = read(&bytes, 50).is_ok();
+            read(&bytes, 50).ok();
         }
     }
 }

@@ -99,6 +99,7 @@ const GOOD: &[Good] = &[
     ("CAMPANILE_COMMANDS_PER_SECOND", "0", |c| format!("{:?}", c.limits.commands_per_second), "None"),
     ("CAMPANILE_TRUSTED_PROXIES", "10.0.0.0/8, ::1", |c| format!("{:?}", c.limits.trusted_proxies), "[10.0.0.0/8, ::1/128]"),
     ("CAMPANILE_DRAIN_DELAY", "0", |c| format!("{:?}", c.drain.delay), "0ns"),
+    ("CAMPANILE_DRAIN_DELAY", "0s", |c| format!("{:?}", c.drain.delay), "0ns"),
     ("CAMPANILE_DRAIN_WINDOW", "365d", |c| format!("{:?}", c.drain.window), "31536000s"),
     ("CAMPANILE_LOG", "warn,campanile::hub=debug", |c| c.log.filter.clone(), "warn,campanile::hub=debug"),
     ("CAMPANILE_LOG_FORMAT", "json", |c| format!("{:?}", c.log.format), "Json"),

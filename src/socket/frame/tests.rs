@@ -10,11 +10,11 @@ fn sent(first: u8, declared: u64, payload: &[u8]) -> Vec<u8> {
     match declared {
         0..=125 => bytes.push(0x80 | u8::try_from(declared).unwrap()),
         126..=0xFFFF => {
-            bytes.push(0x80 | 126);
+            bytes.push(0x80 | 0x7E);
             bytes.extend(u16::try_from(declared).unwrap().to_be_bytes());
         }
         _ => {
-            bytes.push(0x80 | 127);
+            bytes.push(0x80 | 0x7F);
             bytes.extend(declared.to_be_bytes());
         }
     }

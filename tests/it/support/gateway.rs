@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::{Command, ExitStatus};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout};
 
@@ -178,6 +178,39 @@ impl Gateway {
     /// GET on the private listener.
     pub(crate) async fn ops_get(&self, path: &str) -> Response {
         http::request(self.ops, "GET", path, &[], b"").await
+    }
+
+    /// Users and sockets over all replicas, as this one tells; the refusal when it cannot.
+    pub(crate) async fn stats(&self) -> Result<(u64, u64), Response> {
+        let response = self.http_as("an onlooker", "GET", "/api/notifications/stats").await;
+        if response.status != 200 {
+            return Err(response);
+        }
+        let data = &response.json()["data"];
+        let count = |name: &str| data[name].as_u64().expect("stats are numbers");
+        Ok((count("total_users"), count("total_clients")))
+    }
+
+    /// Waits until the stats are so; how long that took.
+    pub(crate) async fn stats_become(
+        &self,
+        users: u64,
+        sockets: u64,
+        patience: Duration,
+    ) -> Duration {
+        let started = Instant::now();
+        let mut last = None;
+        while last != Some((users, sockets)) {
+            let waited = started.elapsed();
+            let told = last.map(|(users, sockets)| format!("{users} users and {sockets} sockets"));
+            assert!(
+                waited < patience,
+                "{users} users and {sockets} sockets, not {told:?}, after {waited:?}"
+            );
+            last = self.stats().await.ok();
+            sleep(Duration::from_millis(5)).await;
+        }
+        started.elapsed()
     }
 
     pub(crate) async fn metrics(&self) -> Metrics {

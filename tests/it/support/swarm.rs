@@ -28,13 +28,21 @@ pub(crate) struct Received {
     pub(crate) text: Utf8Bytes,
 }
 
+/// How a socket ended and when that was read; code and reason as [`Client::next_close`].
+#[derive(Clone, Debug)]
+pub(crate) struct Closed {
+    pub(crate) at: Instant,
+    pub(crate) code: u16,
+    pub(crate) reason: String,
+}
+
 #[derive(Default)]
 struct Record {
     outgoing: Mutex<Vec<String>>,
     wake: Notify,
     count: AtomicUsize,
     frames: Mutex<Vec<Received>>,
-    close: Mutex<Option<(u16, String)>>,
+    close: Mutex<Option<Closed>>,
 }
 
 impl Swarm {
@@ -92,6 +100,12 @@ impl Swarm {
 
     /// Code and reason of the sockets that were closed; as [`Client::next_close`].
     pub(crate) fn closes(&self) -> Vec<(u16, String)> {
+        let closed = self.closed().into_iter();
+        closed.map(|closed| (closed.code, closed.reason)).collect()
+    }
+
+    /// The same with the time of each.
+    pub(crate) fn closed(&self) -> Vec<Closed> {
         self.sockets.iter().filter_map(|socket| lock(&socket.close).clone()).collect()
     }
 
@@ -108,6 +122,13 @@ impl Swarm {
         let what = format!("each of {} sockets has {frames} frames", self.len());
         eventually(&what, within, async || self.counts().iter().all(|&count| count >= frames))
             .await;
+    }
+
+    /// Waits until this socket has at least `frames` text frames.
+    pub(crate) async fn socket_has(&self, socket: usize, frames: usize, within: Duration) {
+        let count = &self.sockets[socket].count;
+        let what = format!("socket {socket} has {frames} frames");
+        eventually(&what, within, async || count.load(Ordering::Relaxed) >= frames).await;
     }
 
     /// Waits until no socket is open any more.
@@ -136,18 +157,22 @@ impl Record {
                     self.count.fetch_add(1, Ordering::Relaxed);
                 }
                 Some(Message::Close(frame)) => {
-                    *lock(&self.close) = Some(code_and_reason(frame));
+                    self.closed(code_and_reason(frame));
                     // Reading on sends the answer to the close frame.
                     while client.read().await.is_some() {}
                     return;
                 }
                 Some(_) => {}
                 None => {
-                    *lock(&self.close) = Some((1006, String::new()));
+                    self.closed((1006, String::new()));
                     return;
                 }
             }
         }
+    }
+
+    fn closed(&self, (code, reason): (u16, String)) {
+        *lock(&self.close) = Some(Closed { at: Instant::now(), code, reason });
     }
 }
 

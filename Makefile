@@ -1,0 +1,51 @@
+# The only entry points; CI uses the same. `make` lists them.
+
+CARGO ?= cargo
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+.PHONY: help demo test setup lint unit it docs bench fmt clean
+
+help:
+	@echo "make demo    run a gateway with a page where one can watch a notification arrive"
+	@echo "make test    install what the tests need, check format and lints, run all tests"
+	@echo "make bench   the figures of the README, on this machine (10 minutes)"
+	@echo "make fmt     format the code"
+
+demo:
+	$(CARGO) run --release --quiet -- demo
+
+test: setup lint unit it
+	@echo "all checks passed"
+
+# Real servers for the tests, which start them themselves on free ports, and the clients of the README's examples.
+PACKAGES := redis-server curl python3-redis ruby-redis php-cli php-redis
+
+setup:
+	@dpkg -s $(PACKAGES) >/dev/null 2>&1 || { \
+		echo "installing $(PACKAGES)"; \
+		$(SUDO) apt-get update -qq && \
+		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null; }
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
+
+unit:
+	$(CARGO) test --workspace --locked --lib --bins
+
+# A test may hold ten thousand sockets.
+it:
+	ulimit -n "$$(ulimit -H -n)" && $(CARGO) test --locked --test it
+
+bench:
+	$(CARGO) build --release --workspace --locked
+	ulimit -n "$$(ulimit -H -n)" && target/release/campanile-loadtest idle --connections 19000 --steps 1000,5000,10000,19000
+	ulimit -n "$$(ulimit -H -n)" && target/release/campanile-loadtest unicast --users 1000 --saturate --seconds 10 --rounds 5
+	ulimit -n "$$(ulimit -H -n)" && target/release/campanile-loadtest unicast --users 1000 --rate 10000 --seconds 10 --rounds 5
+
+fmt:
+	$(CARGO) fmt --all
+
+clean:
+	$(CARGO) clean

@@ -1,0 +1,192 @@
+//! What both brokers promise, as one suite: the embedded one, and Redis.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use campanile::broker::memory::Memory;
+use campanile::broker::redis::{Channels, Redis, Setup};
+use campanile::broker::{Broker, Census, Sink};
+use campanile::config;
+use campanile::hub::{Address, Hub, Membership};
+use campanile::notification::{Target, UserId};
+use campanile::telemetry::Metrics;
+
+use crate::support::redis::Redis as Server;
+use crate::support::wait::{PATIENCE, eventually, within};
+
+/// Writes down what it is given.
+#[derive(Clone, Default)]
+struct Recorder(Arc<Mutex<Vec<String>>>);
+
+impl Sink for Recorder {
+    fn receive(&mut self, target: Target<'_>, channel: &str, payload: &[u8]) {
+        let line = format!("{target:?} on {channel}: {}", String::from_utf8_lossy(payload));
+        self.0.lock().unwrap().push(line);
+    }
+
+    fn oversized(&mut self, target: Target<'_>) {
+        self.0.lock().unwrap().push(format!("{target:?} oversized"));
+    }
+
+    fn flush(&mut self) {}
+
+    fn relief(&self) -> Option<std::pin::Pin<Box<dyn Future<Output = ()> + Send>>> {
+        None
+    }
+
+    fn disconnect(&mut self, user: &str) {
+        self.0.lock().unwrap().push(format!("disconnect {user}"));
+    }
+}
+
+impl Recorder {
+    async fn has(&self, lines: &[&str]) {
+        let what = format!("{lines:?} heard");
+        eventually(&what, PATIENCE, async || *self.0.lock().unwrap() == lines).await;
+    }
+}
+
+/// One replica's broker, with the hub it serves and what it heard.
+struct Replica {
+    broker: Broker,
+    hub: Arc<Hub>,
+    heard: Recorder,
+}
+
+const LIMIT: usize = 1000;
+
+fn channels() -> Channels {
+    Channels::new("user:{user_id}:notifications", "broadcast:notifications", "c:")
+}
+
+impl Replica {
+    fn memory() -> Self {
+        let (hub, heard) = (Hub::new(), Recorder::default());
+        let broker = Memory::start(hub.clone(), Box::new(heard.clone()), channels());
+        Self { broker: Broker::Memory(broker), hub, heard }
+    }
+
+    async fn redis(server: &Server, name: &str) -> Self {
+        let (hub, heard) = (Hub::new(), Recorder::default());
+        let config = config::Redis {
+            url: Some(server.url().into()),
+            ca_file: None,
+            cert_file: None,
+            key_file: None,
+            prefix: "c:".into(),
+            grace: Duration::from_secs(10),
+        };
+        let setup = Setup {
+            channels: channels(),
+            replica: name.into(),
+            max_payload_bytes: LIMIT,
+            metrics: Arc::new(Metrics::new().unwrap()),
+        };
+        let broker = Redis::start(&config, setup, hub.clone(), Box::new(heard.clone())).unwrap();
+        let replica = Self { broker: Broker::Redis(broker), hub, heard };
+        eventually("the link is up", PATIENCE, async || replica.broker.link().is_up()).await;
+        replica
+    }
+
+    async fn join(&self, user: &str, slot: u32) -> Membership {
+        let user = UserId::new(user).unwrap();
+        let mut member = self.hub.join(&user, Address { lane: 0, slot, generation: 0 });
+        within("the subscription", PATIENCE, member.subscribed()).await;
+        member
+    }
+
+    async fn counts(&self, users: u64, connections: u64) {
+        let want = Census { users, connections };
+        let what = format!("{want:?}");
+        eventually(&what, PATIENCE, async || self.broker.census().await.unwrap() == want).await;
+    }
+}
+
+async fn the_contract(replica: Replica) {
+    let Replica { broker, heard, .. } = &replica;
+    let user = UserId::new("42").unwrap();
+
+    let first = replica.join("42", 1).await;
+    broker.publish(Target::User("42"), r#"{"n":1}"#).await.unwrap();
+    let two = [(Target::User("42"), r#"{"n":2}"#), (Target::Broadcast, r#"{"n":3}"#)];
+    assert_eq!(broker.publish_all(&two).await.unwrap().len(), 2);
+    heard
+        .has(&[
+            r#"User("42") on user:42:notifications: {"n":1}"#,
+            r#"User("42") on user:42:notifications: {"n":2}"#,
+            r#"Broadcast on broadcast:notifications: {"n":3}"#,
+        ])
+        .await;
+
+    let second = replica.join("42", 2).await;
+    let other = replica.join("ü:1", 3).await;
+    let claim = broker.claim(&user).await;
+    assert_eq!((claim.total, claim.newest), (2, 0));
+    replica.counts(2, 3).await;
+    assert_eq!(broker.connections_of(&user).await.unwrap(), 2);
+
+    broker.disconnect(&user).await.unwrap();
+    let said = || heard.0.lock().unwrap().last().cloned();
+    eventually("the order", PATIENCE, async || said().as_deref() == Some("disconnect 42")).await;
+
+    drop((first, second, other));
+    replica.counts(0, 0).await;
+    assert_eq!(broker.connections_of(&user).await.unwrap(), 0);
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn the_embedded_broker_keeps_the_contract() {
+    the_contract(Replica::memory()).await;
+}
+
+#[tokio::test]
+async fn redis_keeps_the_contract() {
+    let server = Server::start().await;
+    the_contract(Replica::redis(&server, "r1").await).await;
+}
+
+#[tokio::test]
+async fn two_replicas_on_one_redis_hear_the_same_and_count_together() {
+    let server = Server::start().await;
+    let (one, two) = tokio::join!(Replica::redis(&server, "r1"), Replica::redis(&server, "r2"));
+    let here = one.join("42", 1).await;
+    let there = two.join("42", 1).await;
+    let _other = two.join("43", 2).await;
+    one.broker.publish(Target::User("42"), "{}").await.unwrap();
+    two.broker.publish(Target::User("43"), "{}").await.unwrap();
+    one.heard.has(&[r#"User("42") on user:42:notifications: {}"#]).await;
+    two.heard
+        .has(&[
+            r#"User("42") on user:42:notifications: {}"#,
+            r#"User("43") on user:43:notifications: {}"#,
+        ])
+        .await;
+    one.counts(2, 3).await;
+    assert_eq!(one.broker.claim(&UserId::new("42").unwrap()).await.total, 2);
+    drop(here);
+    two.counts(2, 2).await;
+    drop(there);
+    one.counts(1, 1).await;
+}
+
+#[tokio::test]
+async fn a_payload_beyond_the_limit_is_skipped_and_the_next_is_heard() {
+    let server = Server::start().await;
+    let replica = Replica::redis(&server, "r1").await;
+    let _member = replica.join("42", 1).await;
+    let big = "x".repeat(LIMIT + 1);
+    let huge = "x".repeat(5_000_000);
+    for payload in [big.as_str(), "{}", huge.as_str(), r#"{"last":1}"#] {
+        replica.broker.publish(Target::User("42"), payload).await.unwrap();
+    }
+    replica
+        .heard
+        .has(&[
+            r#"User("42") oversized"#,
+            r#"User("42") on user:42:notifications: {}"#,
+            r#"User("42") oversized"#,
+            r#"User("42") on user:42:notifications: {"last":1}"#,
+        ])
+        .await;
+}
