@@ -5,59 +5,18 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
 use serde_json::{Value, json};
 
-use crate::support::client::Client;
-use crate::support::gateway::Gateway;
-use crate::support::handshake::{Connect, Refused, TokenIn};
+use crate::support::gateway::{Builder, Gateway};
+use crate::support::handshake::{Connect, TokenIn};
 use crate::support::keys::{Endpoint, Pair};
-use crate::support::redis::Redis;
+use crate::support::raw::{self, frame};
+use crate::support::refusal::{REJECTED, assert_counted, assert_refusal, let_in, refused};
 use crate::support::token::{self, seconds_from_now};
 use crate::support::wait::{PATIENCE, eventually};
-use crate::support::{raw, raw::frame};
 
-const REJECTED: &str = "campanile_connections_rejected_total";
 const SECRETS: [&str; 2] =
     ["the-newer-secret-of-thirty-two-bytes", "the-older-secret-of-32-bytes-too"];
-
-/// Status, code and the documented body: nothing more and nothing less.
-fn assert_refusal(name: &str, refused: &Refused, status: u16, code: &str) {
-    let body = refused.json();
-    let message = &body["error"]["message"];
-    assert!(message.as_str().is_some_and(|text| !text.is_empty()), "{name}: {body}");
-    let shape = json!({ "success": false, "error": { "code": code, "message": message } });
-    assert_eq!((refused.status, &body), (status, &shape), "{name}");
-    assert_eq!(refused.header("content-type"), Some("application/json"), "{name}");
-    let later = refused.header("retry-after").map(|seconds| seconds.parse::<u32>().unwrap());
-    assert_eq!(later.is_some(), matches!(status, 429 | 503), "{name}: Retry-After {later:?}");
-}
-
-async fn refused(name: &str, handshake: Connect, status: u16, code: &str) -> Refused {
-    match handshake.await {
-        Ok(_) => panic!("{name} was let in"),
-        Err(refused) => {
-            assert_refusal(name, &refused, status, code);
-            refused
-        }
-    }
-}
-
-async fn let_in(name: &str, handshake: Connect) -> Client {
-    handshake.await.unwrap_or_else(|it| panic!("{name}: {} {}", it.status, it.text()))
-}
-
-async fn assert_counted(gateway: &Gateway, expected: &BTreeMap<&str, u32>) {
-    let metrics = gateway.metrics().await;
-    let mut counted = BTreeMap::new();
-    for reason in metrics.label_values(REJECTED, "reason") {
-        counted.insert(reason, metrics.value(REJECTED, &[("reason", reason)]));
-    }
-    let expected: BTreeMap<_, _> =
-        expected.iter().map(|(&reason, &count)| (reason, f64::from(count))).collect();
-    assert_eq!(counted, expected);
-}
 
 const KEY: &str = "a-publish-key-of-the-refusals";
 
@@ -93,7 +52,7 @@ fn claims(changes: &Value) -> Value {
     claims
 }
 
-fn strict() -> crate::support::gateway::Builder {
+fn strict() -> Builder {
     Gateway::builder()
         .env("CAMPANILE_JWT_SECRET", &SECRETS.join(","))
         .env("CAMPANILE_JWT_ISSUER", "login")
@@ -103,9 +62,8 @@ fn strict() -> crate::support::gateway::Builder {
         .env("CAMPANILE_PUBLISH_KEYS", KEY)
 }
 
-#[tokio::test]
-async fn a_handshake_that_may_not_pass_gets_its_status_and_code_and_is_counted() {
-    let gateway = strict().start().await;
+/// What is wrong with each of these tokens, and the code of it.
+fn bad_tokens() -> [(&'static str, String, &'static str); 13] {
     let good = token::hs256(&claims(&json!({})), SECRETS[0]);
     let bad = |changes: Value| token::hs256(&claims(&changes), SECRETS[0]);
     let none = format!(
@@ -117,7 +75,7 @@ async fn a_handshake_that_may_not_pass_gets_its_status_and_code_and_is_counted()
     let other_signature = format!("{payload}.{}", none.split('.').next().unwrap());
     let rsa = Pair::rsa().token("ada", None);
     let wrong_secret = token::hs256(&claims(&json!({})), "another-secret-of-another-service");
-    let tokens = [
+    [
         ("garbage", "garbage-that-is-no-token".to_owned(), "token_invalid"),
         ("three dots of garbage", "garbage.garbage.garbagegarbage".to_owned(), "token_invalid"),
         ("wrong secret", wrong_secret, "token_invalid"),
@@ -131,10 +89,16 @@ async fn a_handshake_that_may_not_pass_gets_its_status_and_code_and_is_counted()
         ("wrong audience", bad(json!({ "aud": "other" })), "token_invalid"),
         ("no user", bad(json!({ "sub": null })), "token_invalid"),
         ("a user that is none", bad(json!({ "sub": "a\u{7}b" })), "token_invalid"),
-    ];
+    ]
+}
+
+#[tokio::test]
+async fn a_handshake_that_may_not_pass_gets_its_status_and_code_and_is_counted() {
+    let gateway = strict().start().await;
+    let good = token::hs256(&claims(&json!({})), SECRETS[0]);
     let mut counts = BTreeMap::<&str, u32>::new();
     let mut secrets = vec![good.clone(), SECRETS[0].into(), SECRETS[1].into()];
-    for (name, token, code) in tokens {
+    for (name, token, code) in bad_tokens() {
         for place in [TokenIn::Header, TokenIn::Query] {
             let handshake = Connect::to(&gateway, "/ws/notifications").token(&token);
             let answer = refused(name, handshake.token_in(place), 401, code).await;
@@ -378,126 +342,4 @@ async fn keys_of_an_endpoint_verify_tokens_and_are_fetched_once() {
         refused("an unknown key id", to(stranger), 401, "token_invalid").await;
     }
     assert!(endpoint.requests() <= 2, "{} requests", endpoint.requests());
-}
-
-#[tokio::test]
-async fn a_replica_that_is_full_says_so_and_takes_the_next_one_when_there_is_room() {
-    let gateway = Gateway::builder().env("CAMPANILE_MAX_CONNECTIONS", "3").start().await;
-    let to = |user: &str| Connect::to(&gateway, "/ws").user(user);
-    let mut open = Vec::new();
-    for user in ["a", "b", "c"] {
-        open.push(let_in(user, to(user)).await);
-    }
-    refused("the fourth", to("d"), 503, "full").await;
-    assert_counted(&gateway, &BTreeMap::from([("full", 1)])).await;
-    open.pop().unwrap().close().await;
-    eventually("there is room", PATIENCE, async || to("d").await.is_ok()).await;
-}
-
-#[tokio::test]
-async fn exactly_the_limit_of_a_users_concurrent_sockets_open_over_all_replicas() {
-    const LIMIT: usize = 5;
-    let redis = Redis::start().await;
-    let limited = || {
-        let limit = LIMIT.to_string();
-        Gateway::builder().redis(&redis).env("CAMPANILE_MAX_CONNECTIONS_PER_USER", &limit).start()
-    };
-    let replicas = [limited().await, limited().await];
-    let to = |n: usize| Connect::to(&replicas[n % 2], "/ws").user("ada");
-    let mut handshakes: FuturesUnordered<_> = (0..60).map(|n| to(n).into_future()).collect();
-    let mut open = Vec::new();
-    while let Some(answer) = handshakes.next().await {
-        match answer {
-            Ok(client) => open.push(client),
-            Err(refused) => assert_refusal("one too many", &refused, 429, "user_limit"),
-        }
-    }
-    assert_eq!(open.len(), LIMIT);
-    for replica in &replicas {
-        let_in("another user", Connect::to(replica, "/ws").user("grace")).await.close().await;
-    }
-    let mut counted = 0.0;
-    for replica in &replicas {
-        counted += replica.metrics().await.value(REJECTED, &[("reason", "user_limit")]);
-    }
-    assert_eq!(counted as usize, 60 - LIMIT);
-    open.pop().unwrap().close().await;
-    for replica in [0, 1] {
-        eventually("the place is free on both", PATIENCE, async || match to(replica).await {
-            Ok(client) => {
-                client.close().await;
-                true
-            }
-            Err(refused) => {
-                assert_eq!(refused.status, 429);
-                false
-            }
-        })
-        .await;
-    }
-}
-
-#[tokio::test]
-async fn connections_of_one_address_are_limited_by_what_trusted_proxies_say() {
-    const ATTEMPTS: usize = 12;
-    let limited = || Gateway::builder().env("CAMPANILE_CONNECTIONS_PER_IP_PER_SECOND", "2");
-    let behind_a_proxy = limited().env("CAMPANILE_TRUSTED_PROXIES", "127.0.0.0/8").start().await;
-    let open_to_all = limited().start().await;
-    let accepted = async |gateway: &Gateway, address: fn(usize) -> String| {
-        let attempts = (0..ATTEMPTS).map(|n| {
-            let handshake = Connect::to(gateway, "/ws").user(&n.to_string());
-            handshake.header("X-Forwarded-For", &address(n)).into_future()
-        });
-        let mut attempts: FuturesUnordered<_> = attempts.collect();
-        let mut accepted = 0;
-        while let Some(answer) = attempts.next().await {
-            match answer {
-                Ok(_) => accepted += 1,
-                Err(refused) => assert_refusal("too fast", &refused, 429, "ip_rate"),
-            }
-        }
-        accepted
-    };
-    let one = |_| "203.0.113.1".to_owned();
-    let many = |n| format!("198.51.100.{n}");
-    let invented = |n| format!("198.51.100.{n}, 203.0.113.9");
-    assert_eq!(accepted(&behind_a_proxy, many).await, ATTEMPTS);
-    for (gateway, address) in [
-        (&behind_a_proxy, one as fn(usize) -> String),
-        (&behind_a_proxy, invented),
-        (&open_to_all, many),
-    ] {
-        let accepted = accepted(gateway, address).await;
-        assert!((2..ATTEMPTS).contains(&accepted), "{accepted} of {ATTEMPTS}");
-    }
-}
-
-#[tokio::test]
-async fn a_draining_replica_and_one_without_redis_refuse_and_tell_when_to_come_back() {
-    let redis = Redis::start().await;
-    let gateway = Gateway::builder()
-        .redis(&redis)
-        .env("CAMPANILE_DRAIN_DELAY", "0s")
-        .env("CAMPANILE_DRAIN_WINDOW", "1s")
-        .start()
-        .await;
-    let to = || Connect::to(&gateway, "/ws").user("ada");
-    let open = let_in("before", to()).await;
-    redis.stop().await;
-    gateway.metric_becomes("campanile_redis_connected", &[], |value| value < 0.5).await;
-    refused("Redis away", to(), 503, "redis_away").await;
-    let stats = gateway.http_as("ada", "GET", "/api/notifications/stats").await;
-    assert_refusal("the API", &stats, 503, "redis_away");
-    redis.restart().await;
-    eventually("Redis is back", PATIENCE, async || to().await.is_ok()).await;
-    gateway.term();
-    eventually("the replica drains", PATIENCE, async || {
-        to().await.is_err_and(|refused| {
-            assert_refusal("draining", &refused, 503, "draining");
-            true
-        })
-    })
-    .await;
-    drop(open);
-    assert!(gateway.wait_exit(PATIENCE).await.success());
 }

@@ -15,6 +15,7 @@ pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod raw;
 pub(crate) mod redis;
+pub(crate) mod refusal;
 pub(crate) mod seed;
 pub(crate) mod swarm;
 pub(crate) mod tls;
