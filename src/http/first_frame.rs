@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::Refusal;
-use crate::auth::{Identity, Verifier};
+use crate::auth::{AuthError, Identity, Verifier};
 use crate::dialect::{Command, Dialect, Message};
 use crate::session::CloseReason;
 use crate::socket::frame::{self, Inbound, Reader};
@@ -21,31 +21,30 @@ const MAX_FRAME: usize = 16 * 1024;
 /// Reads the first frame and verifies its token. What came behind it is left in `early`.
 ///
 /// # Errors
-/// The metric's `reason`; the peer has been told.
+/// Why; the peer has been told.
 pub(super) async fn identify(
     stream: &mut TcpStream,
     early: &mut BytesMut,
     verifier: &Verifier,
-) -> Result<Identity, &'static str> {
+) -> Result<Identity, Refusal> {
     let first = timeout(AUTH_TIMEOUT, first_text(stream, early)).await;
-    let (code, text) = match first {
+    let missing = |text: String| Refusal { message: text, ..AuthError::MissingToken.into() };
+    let refusal = match first {
         Ok(Ok(text)) => {
             match Dialect::Campanile.read(&text).map(|request| request.map(|r| r.command)) {
                 Ok(Some(Command::Auth { token })) => match verifier.verify(&token).await {
                     Ok(identity) => return Ok(identity),
-                    Err(error) => (error.code(), error.to_string()),
+                    Err(error) => error.into(),
                 },
-                _ => (
-                    "token_missing",
-                    "the first frame must be {\"type\":\"auth\",\"token\":…}".into(),
-                ),
+                _ => missing("the first frame must be {\"type\":\"auth\",\"token\":…}".into()),
             }
         }
-        Ok(Err(())) => return Err("token_missing"),
-        Err(_elapsed) => ("token_missing", format!("no token within {AUTH_TIMEOUT:?}")),
+        // Gone, or not speaking WebSocket.
+        Ok(Err(())) => return Err(AuthError::MissingToken.into()),
+        Err(_elapsed) => missing(format!("no token within {AUTH_TIMEOUT:?}")),
     };
-    tell(stream, code, &text, CloseReason::TokenExpired.code()).await;
-    Err(code)
+    tell(stream, refusal.code, &refusal.message, CloseReason::TokenExpired.code()).await;
+    Err(refusal)
 }
 
 /// Refuses a connection whose upgrade is already answered.
@@ -85,20 +84,21 @@ async fn first_text(stream: &mut TcpStream, early: &mut BytesMut) -> Result<Stri
     }
 }
 
+/// The first text frame in `early`, past pings; `None` while it is not complete.
 fn take_text(early: &mut BytesMut) -> Result<Option<String>, ()> {
-    let Some(length) = frame::first_length(early, MAX_FRAME).map_err(|_| ())? else {
-        return Ok(None);
-    };
-    let mut first = early.split_to(length);
     let mut heard = Ok(None);
-    let result = Reader::default().feed(&mut first, MAX_FRAME, |inbound| {
-        match inbound {
-            Inbound::Text(text) => heard = Ok(Some(text.to_owned())),
-            Inbound::Close(_) => heard = Err(()),
-            Inbound::Binary | Inbound::Ping(_) | Inbound::Pong => {}
-        }
-        true
-    });
-    result.map_err(|_| ())?;
+    while let Ok(None) = heard {
+        let Some(length) = frame::first_length(early, MAX_FRAME).map_err(|_| ())? else { break };
+        let mut first = early.split_to(length);
+        let result = Reader::default().feed(&mut first, MAX_FRAME, |inbound| {
+            match inbound {
+                Inbound::Text(text) => heard = Ok(Some(text.to_owned())),
+                Inbound::Close(_) => heard = Err(()),
+                Inbound::Binary | Inbound::Ping(_) | Inbound::Pong => {}
+            }
+            true
+        });
+        result.map_err(|_| ())?;
+    }
     heard
 }

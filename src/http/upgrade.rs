@@ -114,8 +114,8 @@ async fn admit(
             answered = true;
             match first_frame::identify(stream, early, &gateway.verifier).await {
                 Ok(identity) => identity,
-                Err(code) => {
-                    gateway.metrics.rejected(code);
+                Err(refusal) => {
+                    gateway.refused(&refusal, request.uri(), request.peer_addr());
                     return Ok(None);
                 }
             }

@@ -2,14 +2,21 @@
 #![recursion_limit = "256"]
 #![expect(clippy::unwrap_used, reason = "the lint spares only the functions marked as tests")]
 
+mod admission;
+mod api;
 mod architecture;
 mod broker;
+mod cli;
+mod crowds;
 mod delivery;
 mod docs;
 mod drain;
 mod harness;
+mod payloads;
 mod redis_access;
 mod redis_outage;
+mod refusals;
 mod replica_loss;
+mod sockets;
 mod subscribed;
 mod support;
