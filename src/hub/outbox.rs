@@ -48,7 +48,7 @@ impl Outbox {
     /// Appends a frame of which `written` bytes are already on the wire; those can only be the first's.
     ///
     /// # Errors
-    /// [`Full`] when the quota is reached. One frame always fits, however large.
+    /// `Full` when the quota is reached. One frame always fits, however large.
     pub fn push(
         &mut self,
         frame: Bytes,
