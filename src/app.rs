@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use crate::auth::Verifier;
+use crate::broker::log::Retention;
 use crate::broker::memory::Memory;
 use crate::broker::redis::{self, Channels};
 use crate::broker::{Broker, Sink};
@@ -18,6 +19,7 @@ use crate::drain::Drain;
 use crate::http::ops::Ops;
 use crate::http::{Gateway, Throttle, ops, server};
 use crate::hub::{Hub, Quota};
+use crate::inbox::Inbox;
 use crate::router::Router;
 use crate::session::{Rhythm, Rules, millis};
 use crate::socket::{Clock, Rig};
@@ -49,10 +51,12 @@ pub async fn serve(config: Config, pages: Pages, started: impl FnOnce()) -> anyh
         Box::new(Router::new(hub.clone(), metrics.clone(), config.publish.max_payload_bytes));
     let broker = broker(&config, &hub, sink, &replica, &metrics)?;
     preload_keys(&verifier);
+    let inbox = Arc::new(Inbox::new(broker.clone(), config.inbox.size > 0, metrics.clone()));
 
     let gateway = Arc::new(Gateway {
         hub: hub.clone(),
         broker: broker.clone(),
+        inbox: inbox.clone(),
         verifier: verifier.clone(),
         metrics: metrics.clone(),
         drain: drain.clone(),
@@ -62,7 +66,7 @@ pub async fn serve(config: Config, pages: Pages, started: impl FnOnce()) -> anyh
         origins: config.origins.clone(),
         limits: config.limits.clone(),
     });
-    let rig = Arc::new(rig(&config, replica, hub.clone(), metrics.clone(), verifier));
+    let rig = Arc::new(rig(&config, replica, hub.clone(), metrics.clone(), verifier, inbox));
 
     let bind = |address, name| {
         server::bind(address, config.keepalive.write_timeout)
@@ -126,14 +130,16 @@ fn broker(
 ) -> anyhow::Result<Broker> {
     let channels =
         Channels::new(&config.channels.user, &config.channels.broadcast, &config.redis.prefix);
+    let retention = Retention { size: config.inbox.size, ttl: config.inbox.ttl };
     if config.redis.url.is_none() {
         metrics.redis_connected.set(1);
-        return Ok(Broker::Memory(Memory::start(hub.clone(), sink, channels)));
+        return Ok(Broker::Memory(Memory::start(hub.clone(), sink, channels, retention)));
     }
     let setup = redis::Setup {
         channels,
         replica: replica.to_owned(),
         max_payload_bytes: config.publish.max_payload_bytes,
+        retention,
         metrics: metrics.clone(),
     };
     Ok(Broker::Redis(redis::Redis::start(&config.redis, setup, hub.clone(), sink)?))
@@ -155,12 +161,14 @@ fn rig(
     hub: Arc<Hub>,
     metrics: Arc<Metrics>,
     verifier: Arc<Verifier>,
+    inbox: Arc<Inbox>,
 ) -> Rig {
     Rig {
         replica,
         hub,
         metrics,
         verifier,
+        inbox,
         rules: Rules {
             rhythm: Rhythm {
                 ping_interval: millis(config.keepalive.ping_interval),

@@ -1,41 +1,101 @@
-//! A notification on its way to sockets: parsed once, encoded at most once per form.
+//! What goes to the sockets of a user: parsed once, encoded at most once per form.
 
 use std::sync::OnceLock;
 use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::dialect::Form;
-use crate::notification::Notification;
+use crate::dialect::{Form, Message};
+use crate::notification::{Count, Cursor, Notification};
 use crate::socket::frame;
 
 /// Shared by all sockets that get it.
 #[derive(Debug)]
 pub struct Parcel {
-    notification: Notification,
+    content: Content,
+    /// The count after it, where there is an inbox.
+    count: Option<Count>,
     received: Instant,
-    frames: [OnceLock<Bytes>; Form::ALL.len()],
+    frames: [OnceLock<Option<Bytes>>; Form::ALL.len()],
+}
+
+#[derive(Debug)]
+enum Content {
+    Notification {
+        notification: Notification,
+        cursor: Option<Cursor>,
+    },
+    /// One entry of the inbox, or without an id all of them, got this status.
+    Update {
+        id: Option<String>,
+        status: &'static str,
+    },
 }
 
 impl Parcel {
-    /// `received` is when the broker handed it over.
-    pub fn new(notification: Notification, received: Instant) -> Self {
-        Self { notification, received, frames: Default::default() }
+    /// A notification that is in no log. `received` is when the broker handed it over.
+    pub fn plain(notification: Notification, received: Instant) -> Self {
+        Self::new(Content::Notification { notification, cursor: None }, None, received)
     }
 
-    pub fn notification(&self) -> &Notification {
-        &self.notification
+    /// A notification with its place in the log and the count after it.
+    pub fn logged(
+        notification: Notification,
+        cursor: Cursor,
+        count: Count,
+        received: Instant,
+    ) -> Self {
+        let cursor = Some(cursor);
+        Self::new(Content::Notification { notification, cursor }, Some(count), received)
     }
 
+    /// A change in the inbox and the count after it; `id` `None` is all entries.
+    pub fn update(
+        id: Option<String>,
+        status: &'static str,
+        count: Count,
+        received: Instant,
+    ) -> Self {
+        Self::new(Content::Update { id, status }, Some(count), received)
+    }
+
+    fn new(content: Content, count: Option<Count>, received: Instant) -> Self {
+        Self { content, count, received, frames: Default::default() }
+    }
+
+    /// `None`: it is a change in the inbox.
+    pub fn notification(&self) -> Option<&Notification> {
+        match &self.content {
+            Content::Notification { notification, .. } => Some(notification),
+            Content::Update { .. } => None,
+        }
+    }
+
+    /// When the broker handed it over.
     pub fn received(&self) -> Instant {
         self.received
     }
 
-    /// The whole WebSocket frame.
-    pub fn frame(&self, form: Form) -> &Bytes {
-        self.frames[form as usize].get_or_init(|| {
-            let room = self.notification.body().len() + 128;
-            frame::text(room, |out| form.write(&self.notification, out))
+    /// The WebSocket frame, or frames, for clients of `form`; `None` where they do not know such a thing.
+    pub fn frame(&self, form: Form) -> Option<&Bytes> {
+        self.frames[form as usize].get_or_init(|| self.encode(form)).as_ref()
+    }
+
+    fn encode(&self, form: Form) -> Option<Bytes> {
+        let first = match &self.content {
+            Content::Notification { notification, cursor } => {
+                let room = notification.body().len() + 160;
+                frame::text(room, |out| form.write(notification, *cursor, out))
+            }
+            Content::Update { id, status } => {
+                let change = Message::Update { id: id.as_deref(), status };
+                frame::message(&form.write_change(&change)?)
+            }
+        };
+        let count = self.count.and_then(|count| form.write_count(count));
+        Some(match count {
+            None => first,
+            Some(text) => [&first[..], &frame::message(&text)[..]].concat().into(),
         })
     }
 }

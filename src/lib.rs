@@ -11,6 +11,7 @@ pub mod dialect;
 pub mod drain;
 pub mod http;
 pub mod hub;
+pub mod inbox;
 pub mod notification;
 pub mod router;
 pub mod session;

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::broker::Sink;
+use crate::broker::log::{Change, Mark};
+use crate::broker::{Logged, Sink};
 use crate::delivery::Parcel;
 use crate::hub::{Batch, Hub};
-use crate::notification::{Invalid, MissingId, Notification, Target};
+use crate::notification::{Count, Invalid, MissingId, Notification, Target};
 use crate::session::CloseReason;
 use crate::telemetry::{Metrics, Source};
 
@@ -45,6 +46,14 @@ impl Router {
         }
     }
 
+    fn route(&mut self, user: &str, parcel: &Arc<Parcel>) {
+        let sockets = self.hub.deliver(user, parcel, &mut self.batch);
+        tracing::trace!(sockets, "routed");
+        if self.batch.len() >= BATCH {
+            self.batch.send();
+        }
+    }
+
     /// A worker that was started after this router (actix replaces one that panicked) joins here.
     fn meet_new_workers(&mut self) {
         if self.batch.is_empty() && self.batch.lanes() != self.hub.lane_count() {
@@ -70,15 +79,47 @@ impl Sink for Router {
             Err(reason) => return self.invalid(reason),
         };
         self.metrics.received(Source::Pubsub);
-        let parcel = Arc::new(Parcel::new(notification, received));
-        let sockets = match target {
-            Target::User(user) => self.hub.deliver(user, &parcel, &mut self.batch),
-            Target::Broadcast => self.hub.broadcast(&parcel, &mut self.batch),
-        };
-        tracing::debug!(sockets, "notification routed");
-        if self.batch.len() >= BATCH {
-            self.batch.send();
+        let parcel = Arc::new(Parcel::plain(notification, received));
+        match target {
+            Target::User(user) => self.route(user, &parcel),
+            Target::Broadcast => {
+                self.hub.broadcast(&parcel, &mut self.batch);
+            }
         }
+    }
+
+    fn logged(&mut self, logged: &Logged<'_>) {
+        self.meet_new_workers();
+        let received = Instant::now();
+        let Logged { user, cursor, count, id, payload, .. } = *logged;
+        // The function keeps what publishers sent as it is, so what is missing is filled in here.
+        let appended = Timestamp::from_millisecond(cursor.at.cast_signed());
+        let parsed = Notification::parse(
+            payload,
+            Target::User(user),
+            MissingId::Kept(id),
+            appended.unwrap_or_else(|_| Timestamp::now()),
+            self.max_payload_bytes,
+        );
+        match parsed {
+            Ok(notification) => {
+                self.metrics.received(Source::Log);
+                let parcel = Parcel::logged(notification, cursor, count, received);
+                self.route(user, &Arc::new(parcel));
+            }
+            Err(reason) => self.invalid(reason),
+        }
+    }
+
+    fn changed(&mut self, user: &str, change: &Change<'_>, count: Count) {
+        self.meet_new_workers();
+        let (id, status) = match change {
+            Change::Marked { id, mark: Mark::Read } => (Some((*id).to_owned()), "read"),
+            Change::Marked { id, mark: Mark::Deleted } => (Some((*id).to_owned()), "deleted"),
+            Change::AllRead => (None, "all_read"),
+        };
+        let parcel = Arc::new(Parcel::update(id, status, count, Instant::now()));
+        self.route(user, &parcel);
     }
 
     fn oversized(&mut self, _target: Target<'_>) {

@@ -1,6 +1,7 @@
 //! What replicas share, behind one small interface: `redis/` for any number of them, `memory/` for one.
 //! Knows neither sockets nor who is connected; those it meets as [`Interest`] and [`Sink`].
 
+pub mod log;
 pub mod memory;
 pub mod redis;
 
@@ -12,7 +13,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::notification::{Target, UserId};
+use crate::notification::{Cursor, Target, UserId};
+use log::{Appended, Count, Entry, Item, Mark, Marked, Since, Summary};
 
 /// Users whose channel has to be subscribed, or no more.
 #[derive(Debug, Default)]
@@ -46,10 +48,26 @@ pub trait Interest: Send + Sync + 'static {
     fn connections_of(&self, user: &str) -> usize;
 }
 
+/// An entry was appended to the log of a user, on whichever replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Logged<'a> {
+    pub user: &'a str,
+    pub cursor: Cursor,
+    /// The entry's before it; what does not follow the last one heard shows a gap.
+    pub before: Cursor,
+    pub count: log::Count,
+    pub id: &'a str,
+    pub payload: &'a [u8],
+}
+
 /// Where what was heard goes.
 pub trait Sink: Send + 'static {
     /// One published payload, as it came.
     fn receive(&mut self, target: Target<'_>, channel: &str, payload: &[u8]);
+    /// One entry of a log.
+    fn logged(&mut self, logged: &Logged<'_>);
+    /// The log of `user` was changed by one of its clients.
+    fn changed(&mut self, user: &str, change: &log::Change<'_>, count: log::Count);
     /// A payload longer than the limit, of which only the length is known.
     fn oversized(&mut self, target: Target<'_>);
     /// Nothing more is there right now.
@@ -132,6 +150,61 @@ impl Broker {
         match self {
             Self::Memory(memory) => Ok(memory.publish_all(items).await),
             Self::Redis(redis) => redis.publish_all(items).await,
+        }
+    }
+
+    /// Appends each to the log of its user, once per id, in order, and publishes what is new. After an
+    /// error some may be appended; to repeat the call is harmless.
+    pub async fn append(&self, items: &[Item<'_>]) -> Result<Vec<Appended>, Away> {
+        match self {
+            Self::Memory(memory) => Ok(memory.append(items).await),
+            Self::Redis(redis) => redis.log().append(items).await,
+        }
+    }
+
+    /// Marks one entry; all replicas hear of it.
+    pub async fn mark(&self, user: &UserId, id: &str, mark: Mark) -> Result<Marked, Away> {
+        match self {
+            Self::Memory(memory) => Ok(memory.mark(user, id, mark)),
+            Self::Redis(redis) => redis.log().mark(user, id, mark).await,
+        }
+    }
+
+    /// Marks everything read; all replicas hear of it.
+    pub async fn mark_all(&self, user: &UserId) -> Result<Count, Away> {
+        match self {
+            Self::Memory(memory) => Ok(memory.mark_all(user)),
+            Self::Redis(redis) => redis.log().mark_all(user).await,
+        }
+    }
+
+    /// Where the log of `user` stands.
+    pub async fn summary(&self, user: &UserId) -> Result<Summary, Away> {
+        match self {
+            Self::Memory(memory) => Ok(memory.summary(user)),
+            Self::Redis(redis) => redis.log().summary(user).await,
+        }
+    }
+
+    /// Up to `limit` entries older than the position `before` (0: from the newest), newest first.
+    pub async fn list(
+        &self,
+        user: &UserId,
+        before: u64,
+        limit: usize,
+        unread_only: bool,
+    ) -> Result<Vec<Entry>, Away> {
+        match self {
+            Self::Memory(memory) => Ok(memory.list(user, before, limit, unread_only)),
+            Self::Redis(redis) => redis.log().list(user, before, limit, unread_only).await,
+        }
+    }
+
+    /// Up to `limit` entries after `cursor`, oldest first.
+    pub async fn after(&self, user: &UserId, cursor: Cursor, limit: usize) -> Result<Since, Away> {
+        match self {
+            Self::Memory(memory) => Ok(memory.after(user, cursor, limit)),
+            Self::Redis(redis) => redis.log().after(user, cursor, limit).await,
         }
     }
 

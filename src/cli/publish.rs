@@ -65,11 +65,29 @@ async fn through_redis(args: &Publish, fields: &Map<String, Value>) -> anyhow::R
     )?;
     let channels = Channels::new(&channels.user, &channels.broadcast, &redis.prefix);
     let commands = Commands::new(&redis, channels, Arc::new(Metrics::new()?))?;
+    let id = notification.id_json();
+    if let Some(user) = &args.target.user {
+        match commands.notify(user, notification.body()).await {
+            Ok(cursor) => {
+                terminal::say(format!("published {id}, kept at {cursor}"));
+                return Ok(ExitCode::SUCCESS);
+            }
+            Err(away) if away.0.contains("Function not found") => {
+                terminal::note(
+                    "no inbox here: nobody has registered its function; publishing live",
+                );
+            }
+            Err(away) => {
+                return Err(away).with_context(|| {
+                    format!("cannot publish through Redis at {}", commands.address())
+                });
+            }
+        }
+    }
     let heard = commands
         .publish(&[(target, notification.body())])
         .await
         .with_context(|| format!("cannot publish through Redis at {}", commands.address()))?;
-    let id = notification.id_json();
     match heard.first() {
         Some(0) | None => {
             terminal::say(format!("published {id}; no replica was listening for it"));

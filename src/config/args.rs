@@ -1,6 +1,7 @@
 use super::auth::AuthArgs;
 use super::channels::ChannelsArgs;
 use super::drain::DrainArgs;
+use super::inbox::InboxArgs;
 use super::keepalive::KeepaliveArgs;
 use super::limits::LimitsArgs;
 use super::listen::ListenArgs;
@@ -26,6 +27,8 @@ pub struct ServeArgs {
     pub origins: OriginsArgs,
     #[command(flatten)]
     pub publish: PublishArgs,
+    #[command(flatten)]
+    pub inbox: InboxArgs,
     #[command(flatten)]
     pub keepalive: KeepaliveArgs,
     #[command(flatten)]
@@ -54,6 +57,7 @@ impl Config {
             let auth = args.auth.read(reader, jwt_key);
             let origins = args.origins.read(reader);
             let publish = args.publish.read(reader);
+            let inbox = args.inbox.read(reader);
             let keepalive = args.keepalive.read(reader);
             let limits = args.limits.read(reader);
             let drain = args.drain.read(reader);
@@ -67,6 +71,7 @@ impl Config {
                 channels: channels?,
                 auth: auth?,
                 publish: publish?,
+                inbox: inbox?,
                 origins: origins?,
                 keepalive: keepalive?,
                 limits: limits?,

@@ -7,6 +7,7 @@ mod args;
 mod auth;
 mod channels;
 mod drain;
+mod inbox;
 mod keepalive;
 mod kind;
 mod limits;
@@ -29,6 +30,7 @@ pub use args::{JwtKey, ServeArgs};
 pub use auth::{Auth, AuthArgs, JwtClaims, JwtClaimsArgs, JwtSecretArgs};
 pub use channels::{Channels, ChannelsArgs};
 pub use drain::{Drain, DrainArgs};
+pub use inbox::{Inbox, InboxArgs};
 pub use keepalive::{Keepalive, KeepaliveArgs};
 pub use limits::{Limits, LimitsArgs};
 pub use listen::{Listen, ListenArgs, OpsArgs};
@@ -53,5 +55,6 @@ pub struct Config {
     pub keepalive: Keepalive,
     pub limits: Limits,
     pub drain: Drain,
+    pub inbox: Inbox,
     pub log: Log,
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
-use crate::notification::UserId;
+use crate::notification::{Count, Cursor, UserId};
 
 /// What the gateway says to one client, apart from notifications.
 #[derive(Debug)]
@@ -16,10 +16,26 @@ pub enum Message<'a> {
         text: &'a str,
         reference: Option<&'a RawValue>,
     },
+    /// `inbox`: where the user's log stands, if there is one.
     Connected {
         connection_id: &'a str,
         user: &'a UserId,
         ping_interval: Duration,
+        inbox: Option<(Cursor, Count)>,
+    },
+    UnreadCount {
+        count: Count,
+        reference: Option<&'a RawValue>,
+    },
+    /// One entry, or with `id` `None` all of them, are now `read`, `deleted` or `all_read`.
+    Update {
+        id: Option<&'a str>,
+        status: &'a str,
+    },
+    /// `{"items":[…],"next":cursor or null}`
+    Page {
+        page: &'a str,
+        reference: Option<&'a RawValue>,
     },
     /// A `refresh` was accepted; `None`: the new token does not expire.
     Refreshed {

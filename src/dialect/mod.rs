@@ -8,7 +8,7 @@ mod message;
 pub use command::{BadCommand, Command, Request};
 pub use message::Message;
 
-use crate::notification::Notification;
+use crate::notification::{Count, Cursor, Notification};
 
 /// WebSocket subprotocol of [`Dialect::Campanile`].
 pub const SUBPROTOCOL: &str = "campanile.v1";
@@ -24,22 +24,42 @@ pub enum Dialect {
     Bare,
 }
 
+/// One entry of an inbox page, as JSON: the notification's data with `cursor` and `read`.
+pub fn item(notification: &Notification, cursor: Cursor, read: bool) -> String {
+    envelope::item(notification, cursor, read)
+}
+
 /// How a notification is written. Dialects of one form share the encoded frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     Envelope,
+    /// The envelope, and after it the unread count where that has changed.
+    Campanile,
     Bare,
 }
 
 impl Form {
-    pub const ALL: [Self; 2] = [Self::Envelope, Self::Bare];
+    pub const ALL: [Self; 3] = [Self::Envelope, Self::Campanile, Self::Bare];
 
-    /// Appends `notification` to `out`.
-    pub fn write(self, notification: &Notification, out: &mut Vec<u8>) {
+    /// Appends `notification` to `out`; `cursor` is its place in the log, if it is in one.
+    pub fn write(self, notification: &Notification, cursor: Option<Cursor>, out: &mut Vec<u8>) {
         match self {
-            Self::Envelope => envelope::write_notification(notification, out),
+            Self::Envelope | Self::Campanile => {
+                envelope::write_notification(notification, cursor, out);
+            }
             Self::Bare => bare::write_notification(notification, out),
         }
+    }
+
+    /// What clients of this form are told of a change in their inbox.
+    pub fn write_change(self, change: &Message<'_>) -> Option<String> {
+        (self != Self::Bare).then(|| envelope::write(change))
+    }
+
+    /// What clients of this form are told of their count, unasked.
+    pub fn write_count(self, count: Count) -> Option<String> {
+        let message = Message::UnreadCount { count, reference: None };
+        (self == Self::Campanile).then(|| envelope::write(&message))
     }
 }
 
@@ -57,7 +77,8 @@ impl Dialect {
 
     pub fn form(self) -> Form {
         match self {
-            Self::Envelope | Self::Campanile => Form::Envelope,
+            Self::Envelope => Form::Envelope,
+            Self::Campanile => Form::Campanile,
             Self::Bare => Form::Bare,
         }
     }

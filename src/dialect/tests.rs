@@ -13,7 +13,7 @@ fn notification(payload: &str) -> Notification {
 
 fn written(form: Form, payload: &str) -> Value {
     let mut out = Vec::new();
-    form.write(&notification(payload), &mut out);
+    form.write(&notification(payload), None, &mut out);
     serde_json::from_slice(&out).unwrap()
 }
 
@@ -23,7 +23,7 @@ const SENT: &str =
 #[test]
 fn bare_is_the_object_itself() {
     let mut out = Vec::new();
-    Form::Bare.write(&notification(SENT), &mut out);
+    Form::Bare.write(&notification(SENT), None, &mut out);
     assert_eq!(out, SENT.as_bytes());
 }
 
@@ -43,7 +43,7 @@ fn the_envelopes_names_agree_with_the_canonical_ones() {
         r#"{"id":1,"notification_id":2,"type":"a","notification_type":"b","user_id":42,"x":[]}"#,
     );
     let data = &value["data"];
-    assert_eq!((&data["notification_id"], &data["notification_type"]), (&json!(1), &json!("a")));
+    assert_eq!((&data["notification_id"], &data["notification_type"]), (&json!("1"), &json!("a")));
     assert_eq!(data["x"], json!([]));
 }
 
@@ -102,6 +102,7 @@ fn messages_look_as_documented() {
                 connection_id: "1-2",
                 user: &user,
                 ping_interval: Duration::from_secs(54),
+                inbox: None,
             },
             json!({"type":"connected","data":{"connection_id":"1-2","user_id":"42","ping_interval":54.0}}),
         ),

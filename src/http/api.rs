@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Gateway, Refusal, openapi, origin, publish};
+use super::{Gateway, Refusal, inbox, openapi, origin, publish};
 use crate::auth::{AuthError, Identity, carrier};
 use crate::broker::Away;
 use crate::config::Origins;
@@ -27,6 +27,7 @@ pub(super) fn configure(config: &mut web::ServiceConfig, origins: Origins) {
                 .wrap(cors(origins))
                 .route("/ws", web::get().to(upgrade_required))
                 .route("/notifications/stats", web::get().to(stats))
+                .configure(inbox::configure)
                 .route("/publish", web::post().to(publish::publish))
                 .route("/disconnect", web::post().to(disconnect))
                 .route("/users/{id}/presence", web::get().to(presence)),
@@ -140,7 +141,7 @@ pub(super) fn success(data: &impl Serialize) -> HttpResponse {
 
 impl Gateway {
     /// The user whose token the request carries.
-    async fn user(&self, request: &HttpRequest) -> Result<Identity, Refusal> {
+    pub(super) async fn user(&self, request: &HttpRequest) -> Result<Identity, Refusal> {
         let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
         let carried = carrier::find(
             &carrier::Request {

@@ -59,8 +59,7 @@ pub(super) async fn turn_away(stream: &mut TcpStream, refusal: &Refusal) {
 async fn tell(stream: &mut TcpStream, code: &str, text: &str, close: u16) {
     let error = Dialect::Campanile.write(&Message::Error { code, text, reference: None });
     let error = error.unwrap_or_default();
-    let mut bytes =
-        frame::text(error.len(), |out| out.extend_from_slice(error.as_bytes())).to_vec();
+    let mut bytes = frame::message(&error).to_vec();
     bytes.extend_from_slice(&frame::close(close, code));
     let farewell = async {
         stream.write_all(&bytes).await?;

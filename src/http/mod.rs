@@ -4,6 +4,7 @@ mod api;
 mod client_ip;
 mod error;
 mod first_frame;
+mod inbox;
 mod openapi;
 pub mod ops;
 mod origin;
@@ -27,12 +28,14 @@ use crate::broker::Broker;
 use crate::config::{self, Origins, Secret};
 use crate::drain::Drain;
 use crate::hub::Hub;
+use crate::inbox::Inbox;
 use crate::telemetry::Metrics;
 
 /// What requests are answered with.
 pub struct Gateway {
     pub hub: Arc<Hub>,
     pub broker: Broker,
+    pub inbox: Arc<Inbox>,
     pub verifier: Arc<Verifier>,
     pub metrics: Arc<Metrics>,
     pub drain: Arc<Drain>,

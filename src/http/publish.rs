@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use super::api::{read, success};
 use super::{Gateway, Refusal};
+use crate::broker::log;
 use crate::notification::{Invalid, MissingId, Notification, Target, UserId, json_string, rewrite};
 use crate::telemetry::Source;
 
@@ -54,8 +55,18 @@ impl Id<'_> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Outcome<'a> {
-    Accepted { ok: bool, id: &'a RawValue, users: usize },
-    Refused { ok: bool, error: &'a Problem },
+    Accepted {
+        ok: bool,
+        id: &'a RawValue,
+        users: usize,
+        /// Its place in the log of its one user.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cursor: Option<String>,
+    },
+    Refused {
+        ok: bool,
+        error: &'a Problem,
+    },
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -79,6 +90,8 @@ impl From<Invalid> for Problem {
 /// One item, ready to be published: to these users, or, if there are none, to everyone.
 struct Item {
     id: Box<RawValue>,
+    /// The id as text.
+    key: String,
     users: Vec<UserId>,
     body: String,
 }
@@ -104,31 +117,32 @@ pub(super) async fn publish(
     }
     let items: Vec<Result<Item, Problem>> =
         raw.iter().map(|raw| Item::read(raw.get(), gateway.publish.max_payload_bytes)).collect();
-    let mut payloads: Vec<(Target<'_>, String)> = Vec::new();
-    for item in &items {
-        match item {
-            Ok(item) => item.address(&mut payloads),
-            Err(problem) => gateway.count_invalid(problem),
-        }
+    for problem in items.iter().filter_map(|item| item.as_ref().err()) {
+        gateway.count_invalid(problem);
     }
-    for part in payloads.chunks(PIPELINE) {
-        let part: Vec<(Target<'_>, &str)> =
-            part.iter().map(|(target, payload)| (*target, payload.as_str())).collect();
-        gateway.broker.publish_all(&part).await?;
-    }
+    let accepted: Vec<&Item> = items.iter().flatten().collect();
+    let mut cursors = if gateway.inbox.is_enabled() {
+        gateway.append(&accepted).await?.into_iter()
+    } else {
+        gateway.publish_live(&accepted).await?;
+        Vec::new().into_iter()
+    };
     for _ in items.iter().flatten() {
         gateway.metrics.received(Source::Http);
     }
     if let [Err(problem)] = &items[..] {
         return Err(Refusal::bad_request(problem.code, problem.message.clone()));
     }
-    let outcomes: Vec<Outcome<'_>> = items
-        .iter()
-        .map(|item| match item {
-            Ok(Item { id, users, .. }) => Outcome::Accepted { ok: true, id, users: users.len() },
-            Err(error) => Outcome::Refused { ok: false, error },
-        })
-        .collect();
+    let mut outcome = |item| match item {
+        &Ok(Item { ref id, ref users, .. }) => {
+            let mut own = cursors.by_ref().take(users.len());
+            let cursor = own.next().filter(|_| users.len() == 1);
+            own.for_each(drop);
+            Outcome::Accepted { ok: true, id, users: users.len(), cursor }
+        }
+        Err(error) => Outcome::Refused { ok: false, error },
+    };
+    let outcomes: Vec<Outcome<'_>> = items.iter().map(&mut outcome).collect();
     Ok(success(&serde_json::json!({"results": outcomes})))
 }
 
@@ -143,9 +157,10 @@ impl Item {
         let now = Timestamp::now();
         let notification =
             Notification::parse(bare.as_bytes(), Target::Broadcast, MissingId::Fresh, now, limit)?;
+        let key = notification.id_text().into_owned();
         let id = RawValue::from_string(notification.id_json().to_owned())
             .map_err(|error| Problem::new("not_an_object", error.to_string()))?;
-        Ok(Self { id, users, body: notification.body().to_owned() })
+        Ok(Self { id, key, users, body: notification.body().to_owned() })
     }
 
     /// Adds one payload per user.
@@ -180,6 +195,44 @@ impl Address<'_> {
 }
 
 impl Gateway {
+    /// Appends to the users' logs; the cursors, in order of items and users. What is for everyone is only
+    /// published: it is in nobody's log.
+    async fn append(&self, items: &[&Item]) -> Result<Vec<String>, Refusal> {
+        let mut cursors = Vec::new();
+        for item in items {
+            if item.users.is_empty() {
+                self.broker.publish(Target::Broadcast, &item.body).await?;
+            }
+        }
+        let mut payloads = Vec::new();
+        for item in items {
+            for user in &item.users {
+                let own = [("user_id", json_string(user.as_str()))];
+                payloads.push((user, &item.key, rewrite(&item.body, &own, &[])));
+            }
+        }
+        for part in payloads.chunks(PIPELINE) {
+            let part: Vec<log::Item<'_>> =
+                part.iter().map(|(user, id, payload)| log::Item { user, id, payload }).collect();
+            let appended = self.broker.append(&part).await?;
+            cursors.extend(appended.iter().map(|appended| appended.cursor.to_string()));
+        }
+        Ok(cursors)
+    }
+
+    async fn publish_live(&self, items: &[&Item]) -> Result<(), Refusal> {
+        let mut payloads = Vec::new();
+        for item in items {
+            item.address(&mut payloads);
+        }
+        for part in payloads.chunks(PIPELINE) {
+            let part: Vec<(Target<'_>, &str)> =
+                part.iter().map(|(target, payload)| (*target, payload.as_str())).collect();
+            self.broker.publish_all(&part).await?;
+        }
+        Ok(())
+    }
+
     fn count_invalid(&self, problem: &Problem) {
         let known = Invalid::LABELS.iter().find(|label| **label == problem.code);
         let label = known.copied().unwrap_or("not_an_object");

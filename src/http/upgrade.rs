@@ -16,6 +16,7 @@ use super::{Gateway, Refusal, first_frame, origin};
 use crate::auth::{AuthError, Identity, carrier};
 use crate::dialect::{Dialect, SUBPROTOCOL};
 use crate::hub::Membership;
+use crate::notification::{Count, Cursor, UserId};
 use crate::socket::{Lane, Seat};
 
 /// How long Redis has to confirm a subscription, and the pool to count the user's sockets.
@@ -36,7 +37,7 @@ pub(super) async fn upgrade(
     let mut early = parts.read_buf;
     let admitted = admit(&gateway, &lane, &request, &mut stream, &mut early).await;
     match admitted {
-        Ok(Some(Admitted { seat, membership, identity, answered })) => {
+        Ok(Some(Admitted { seat, membership, identity, answered, inbox })) => {
             if !answered {
                 let head = switching(&request);
                 if !matches!(
@@ -48,7 +49,7 @@ pub(super) async fn upgrade(
             }
             gateway.metrics.handshake_seconds.observe(started.elapsed().as_secs_f64());
             let expires = lane.rig().expiry(&identity);
-            seat.open(stream, &mut early, membership, expires);
+            seat.open(stream, &mut early, membership, expires, inbox);
         }
         // The client went away, or was told over the WebSocket.
         Ok(None) => {}
@@ -66,6 +67,8 @@ struct Admitted {
     identity: Identity,
     /// The 101 was sent before the first frame could be read.
     answered: bool,
+    /// Where the user's log stood after the subscription.
+    inbox: Option<(Cursor, Count)>,
 }
 
 async fn admit(
@@ -125,7 +128,10 @@ async fn admit(
     let seat = lane.seat(dialect);
     let membership = gateway.hub.join(&identity.user, seat.address());
     match enter(gateway, membership).await {
-        Ok(membership) => Ok(Some(Admitted { seat, membership, identity, answered })),
+        Ok(membership) => {
+            let inbox = gateway.greeting(dialect, membership.user()).await;
+            Ok(Some(Admitted { seat, membership, identity, answered, inbox }))
+        }
         Err(refusal) if answered => {
             gateway.refused(&refusal, request.uri(), request.peer_addr());
             first_frame::turn_away(stream, &refusal).await;
@@ -160,6 +166,15 @@ async fn enter(gateway: &Gateway, mut membership: Membership) -> Result<Membersh
 }
 
 impl Gateway {
+    /// What a client that is greeted is told of its inbox; nothing if that cannot be had.
+    async fn greeting(&self, dialect: Dialect, user: &UserId) -> Option<(Cursor, Count)> {
+        if dialect != Dialect::Campanile {
+            return None;
+        }
+        let summary = self.inbox.summary(user).await.ok()?;
+        Some((summary.cursor, summary.count))
+    }
+
     /// The checks that need no token.
     fn admit(&self, request: &Request) -> Result<(), Refusal> {
         if self.drain.is_closing() {

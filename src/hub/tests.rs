@@ -14,7 +14,7 @@ fn parcel() -> Arc<Parcel> {
     let now = "2026-01-02T03:04:05Z".parse().unwrap();
     let target = Target::User("42");
     let notification = Notification::parse(b"{}", target, MissingId::Fresh, now, 100).unwrap();
-    Arc::new(Parcel::new(notification, std::time::Instant::now()))
+    Arc::new(Parcel::plain(notification, std::time::Instant::now()))
 }
 
 /// Addresses that a delivery to `name` goes to.

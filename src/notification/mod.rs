@@ -1,12 +1,16 @@
 //! The nouns everything speaks of: who, what, and why a payload is refused. No IO.
 
+mod cursor;
 mod fields;
 mod rewrite;
 mod user;
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use uuid::Uuid;
 
+pub use cursor::{BadCursor, Count, Cursor};
 pub(crate) use rewrite::rewrite;
 pub use user::{UserId, UserIdError};
 
@@ -31,6 +35,8 @@ pub enum MissingId<'a> {
     Derived { channel: &'a str },
     /// UUIDv7 (RFC 9562 §5.7): lanes that one replica accepts.
     Fresh,
+    /// The one under which it is kept.
+    Kept(&'a str),
 }
 
 /// Why a payload is no notification. The [`label`](Self::label) is the metric's `reason`.
@@ -100,14 +106,14 @@ impl Notification {
             }
             raw.into()
         } else {
-            let uuid = match missing_id {
-                MissingId::Fresh => Uuid::now_v7(),
+            let raw = match missing_id {
+                MissingId::Fresh => format!("\"{}\"", Uuid::now_v7()),
                 MissingId::Derived { channel } => {
                     let name = [channel.as_bytes(), b"\0", payload].concat();
-                    Uuid::new_v5(&DERIVED_ID_NAMESPACE, &name)
+                    format!("\"{}\"", Uuid::new_v5(&DERIVED_ID_NAMESPACE, &name))
                 }
+                MissingId::Kept(id) => json_string(id),
             };
-            let raw = format!("\"{uuid}\"");
             missing.push(("id", raw.clone()));
             raw.into()
         };
@@ -150,6 +156,16 @@ impl Notification {
     /// The id as a JSON literal: `"a1"` or `17`.
     pub fn id_json(&self) -> &str {
         &self.id
+    }
+
+    /// The id as text, whether it is a string or a number.
+    pub fn id_text(&self) -> Cow<'_, str> {
+        match self.id.strip_prefix('"') {
+            None => (&*self.id).into(),
+            // Without an escape the literal is the text in quotes.
+            Some(rest) if !rest.contains('\\') => rest.trim_end_matches('"').into(),
+            Some(_) => serde_json::from_str::<String>(&self.id).unwrap_or_default().into(),
+        }
     }
 
     /// The type as a JSON literal.

@@ -48,6 +48,11 @@ pub enum Then {
     #[default]
     Listen,
     Close(CloseReason),
+    /// Do it in the inbox, and answer with [`Session::dialect`]'s words.
+    Ask {
+        command: Command,
+        reference: Option<Box<RawValue>>,
+    },
     /// Check the token, then call [`Session::refreshed`] or [`Session::refuse`].
     Refresh {
         token: String,
@@ -121,15 +126,13 @@ impl Session {
                 text: "this connection has its user; send \"refresh\" to renew the token",
                 reference,
             }),
-            Command::GetUnreadCount
+            command @ (Command::GetUnreadCount
             | Command::MarkRead { .. }
             | Command::MarkAllRead
             | Command::Delete { .. }
-            | Command::List { .. } => self.answer(&Message::Error {
-                code: "inbox_disabled",
-                text: "this gateway keeps no inbox",
-                reference,
-            }),
+            | Command::List { .. }) => {
+                Reaction { say: None, then: Then::Ask { command, reference: request.reference } }
+            }
         }
     }
 

@@ -25,13 +25,16 @@ fn a_ping_is_answered_with_its_reference() {
 }
 
 #[test]
-fn inbox_commands_say_that_there_is_none() {
+fn inbox_commands_are_passed_on_with_their_reference() {
     let mut session = session(Dialect::Envelope, None);
-    for text in [r#"{"type":"get_unread_count"}"#, r#"{"type":"mark_read","notification_id":1}"#] {
-        let reaction = session.on_text(text, &RULES, at(1));
-        assert!(say(&reaction).contains("inbox_disabled"), "{reaction:?}");
-        assert!(matches!(reaction.then, Then::Listen));
-    }
+    let text = r#"{"type":"mark_read","notification_id":1,"ref":"a"}"#;
+    let Reaction { say: None, then: Then::Ask { command, reference } } =
+        session.on_text(text, &RULES, at(1))
+    else {
+        panic!("not passed on")
+    };
+    assert_eq!(command, Command::MarkRead { id: "1".into() });
+    assert_eq!(reference.map(|r| r.get().to_owned()).as_deref(), Some("\"a\""));
 }
 
 #[test]

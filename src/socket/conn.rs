@@ -41,6 +41,8 @@ pub(super) struct State {
     /// A task waits for the socket to take what is in the outbox.
     pub(super) flushing: bool,
     pub(super) opened: Option<Moment>,
+    /// Commands under way in the inbox.
+    pub(super) asking: u8,
     /// Notifications handed over completely.
     pub(super) sent: u32,
 }
@@ -58,13 +60,15 @@ impl Conn {
 
     /// Hands one notification to the peer.
     pub(super) fn deliver(self: &Rc<Self>, lane: &Rc<Lane>, parcel: &Arc<Parcel>) {
-        self.send(lane, parcel.frame(self.dialect.form()), Some(parcel));
+        if let Some(frame) = parcel.frame(self.dialect.form()) {
+            self.send(lane, frame, Some(parcel));
+        }
     }
 
     /// Says `text`, if the dialect had anything to say.
     pub(super) fn say(self: &Rc<Self>, lane: &Rc<Lane>, text: Option<String>) {
         if let Some(text) = text {
-            let frame = frame::text(text.len(), |out| out.extend_from_slice(text.as_bytes()));
+            let frame = frame::message(&text);
             self.send(lane, &frame, None);
         }
     }

@@ -29,6 +29,11 @@ pub fn text(capacity: usize, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     Bytes::from(buffer).slice(start..)
 }
 
+/// `text` as one frame.
+pub fn message(text: &str) -> Bytes {
+    self::text(text.len(), |out| out.extend_from_slice(text.as_bytes()))
+}
+
 /// A ping without payload.
 pub fn ping() -> Bytes {
     Bytes::from_static(&[0x80 | PING, 0])

@@ -16,6 +16,7 @@ use crate::auth::{Identity, Verifier};
 use crate::delivery::Parcel;
 use crate::dialect::Dialect;
 use crate::hub::{Address, Hub, Letter, Mailbox, Quota};
+use crate::inbox::Inbox;
 use crate::session::{Moment, Rules, millis};
 use crate::telemetry::Metrics;
 
@@ -31,6 +32,7 @@ pub struct Rig {
     pub hub: Arc<Hub>,
     pub metrics: Arc<Metrics>,
     pub verifier: Arc<Verifier>,
+    pub inbox: Arc<Inbox>,
     pub rules: Rules,
     pub quota: Quota,
     pub max_frame_bytes: Option<usize>,
@@ -207,9 +209,10 @@ impl Lane {
 
     /// `parcel` is completely written to one socket.
     pub(super) fn delivered(&self, dialect: Dialect, parcel: &Parcel) {
+        let Some(notification) = parcel.notification() else { return };
         self.rig.metrics.delivered(dialect);
         self.delivery.borrow().observe(parcel.received().elapsed().as_secs_f64());
-        if let Some(published) = parcel.notification().timestamp() {
+        if let Some(published) = notification.timestamp() {
             // Clocks of publishers differ from ours; what seems to come from the future took no time.
             let age = jiff::Timestamp::now().duration_since(published).as_secs_f64();
             self.publish_to_delivery.borrow().observe(age.max(0.0));

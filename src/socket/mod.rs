@@ -3,6 +3,7 @@
 //! Every worker thread has one [`Lane`] that holds its sockets. A lane writes straight to a socket while
 //! it accepts bytes; a task waits per socket for input, and only that.
 
+mod asking;
 mod clock;
 mod conn;
 mod drain;

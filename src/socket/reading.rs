@@ -115,6 +115,7 @@ impl Conn {
                 match then {
                     Then::Listen => {}
                     Then::Close(reason) => self.close(lane, reason),
+                    Then::Ask { command, reference } => self.ask(lane, command, reference),
                     Then::Refresh { token, reference } => {
                         actix_rt::spawn(self.clone().refresh(lane.clone(), token, reference));
                     }

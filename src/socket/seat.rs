@@ -6,6 +6,7 @@ use super::reading::ReadLoop;
 use super::{Conn, Lane};
 use crate::dialect::Message;
 use crate::hub::{Address, Membership};
+use crate::notification::{Count, Cursor};
 use crate::session::{CloseReason, Moment, Session};
 
 /// A slot in a lane, taken before the upgrade is answered, so that what is published meanwhile has
@@ -33,6 +34,7 @@ impl Seat {
         early: &mut [u8],
         membership: Membership,
         expires: Option<Moment>,
+        inbox: Option<(Cursor, Count)>,
     ) {
         let Some(conn) = self.conn.take() else { return };
         let (lane, now) = (&self.lane, self.lane.now());
@@ -50,6 +52,7 @@ impl Seat {
             connection_id: &conn.id(lane),
             user: membership.user(),
             ping_interval: std::time::Duration::from_millis(rig.rules.rhythm.ping_interval),
+            inbox,
         });
         {
             let mut state = conn.state.borrow_mut();

@@ -78,7 +78,7 @@ impl Conn {
     /// Puts the greeting in front of what waits for the socket to open.
     pub(super) fn greet(&self, lane: &Lane, text: Option<String>) {
         if let Some(text) = text {
-            let frame = frame::text(text.len(), |out| out.extend_from_slice(text.as_bytes()));
+            let frame = frame::message(&text);
             lane.rig.metrics.queued(0, frame.len());
             self.state.borrow_mut().outbox.push_first(frame);
         }

@@ -20,16 +20,19 @@ const SLOW: [f64; 12] = [1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 1.0,
 pub enum Source {
     /// Heard on a channel.
     Pubsub,
+    /// Appended to a log, by whichever lane.
+    Log,
     /// `POST /api/publish`.
     Http,
 }
 
 impl Source {
-    const ALL: [Self; 2] = [Self::Pubsub, Self::Http];
+    const ALL: [Self; 3] = [Self::Pubsub, Self::Log, Self::Http];
 
     fn label(self) -> &'static str {
         match self {
             Self::Pubsub => "pubsub",
+            Self::Log => "log",
             Self::Http => "http",
         }
     }
@@ -95,6 +98,8 @@ metrics! {
     delivery_seconds: Histogram = "campanile_delivery_seconds" buckets FAST;
     /// From the notification's timestamp to the write to the socket.
     publish_to_delivery_seconds: Histogram = "campanile_publish_to_delivery_seconds" buckets SLOW;
+    /// Operations on inboxes; `result` is `ok`, `missing` or `away`.
+    inbox_operations: IntCounterVec = "campanile_inbox_operations_total" ["operation", "result"];
     /// Bytes in the outboxes of sockets that do not take them yet.
     send_queue_bytes: IntGauge = "campanile_send_queue_bytes";
     /// Deliveries handed to the workers and not yet written or queued.
@@ -197,6 +202,7 @@ mod tests {
         let metrics = Metrics::new().unwrap();
         metrics.rejected("full");
         metrics.dropped("too_slow", 1);
+        metrics.inbox_operations.with_label_values(&["list", "ok"]).inc();
         metrics.closed(Dialect::Bare, CloseReason::Gone);
         metrics.redis_command_seconds.with_label_values(&["publish"]).observe(0.1);
         let text = metrics.render();

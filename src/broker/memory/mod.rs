@@ -1,9 +1,14 @@
 //! One replica on its own: the same paths, without a server.
 
+mod log;
+
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Census, Claim, Interest, Link, Sink};
-use crate::notification::{Target, UserId};
+use super::log::{Appended, Change, Count, Entry, Item, Mark, Marked, Retention, Since, Summary};
+use super::{Census, Claim, Interest, Link, Logged, Sink};
+use crate::notification::{Cursor, Target, UserId};
+use log::Log;
 
 /// The embedded broker.
 pub struct Memory {
@@ -11,6 +16,8 @@ pub struct Memory {
     sink: Mutex<Box<dyn Sink>>,
     link: Link,
     channels: super::redis::Channels,
+    logs: Mutex<HashMap<UserId, Log>>,
+    retention: Retention,
 }
 
 impl Memory {
@@ -19,9 +26,16 @@ impl Memory {
         interest: Arc<dyn Interest>,
         sink: Box<dyn Sink>,
         channels: super::redis::Channels,
+        retention: Retention,
     ) -> Arc<Self> {
-        let memory =
-            Arc::new(Self { interest, sink: Mutex::new(sink), link: Link::default(), channels });
+        let memory = Arc::new(Self {
+            interest,
+            sink: Mutex::new(sink),
+            link: Link::default(),
+            channels,
+            logs: Mutex::default(),
+            retention,
+        });
         memory.interest.link_up();
         for user in memory.interest.everyone() {
             memory.interest.confirmed(user.as_str());
@@ -67,9 +81,94 @@ impl Memory {
         self.with_sink(|sink| sink.disconnect(user.as_str()));
     }
 
+    pub(super) async fn append(&self, items: &[Item<'_>]) -> Vec<Appended> {
+        let appended = items.iter().map(|item| self.append_one(item)).collect();
+        let relief = self.with_sink(|sink| {
+            sink.flush();
+            sink.relief()
+        });
+        if let Some(relief) = relief {
+            relief.await;
+        }
+        appended
+    }
+
+    /// The log stays locked while the sink hears of it, so that all hear in the order of the log.
+    fn append_one(&self, item: &Item<'_>) -> Appended {
+        let Item { user, id, payload } = *item;
+        let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        let log = logs.entry(user.clone()).or_default();
+        let before = log.summary().cursor;
+        let appended = log.append(id, payload, self.retention, now());
+        let Appended { is_new, cursor, count } = appended;
+        if is_new {
+            let (user, payload) = (user.as_str(), payload.as_bytes());
+            self.with_sink(|sink| {
+                sink.logged(&Logged { user, cursor, before, count, id, payload })
+            });
+        }
+        appended
+    }
+
+    pub(super) fn mark(&self, user: &UserId, id: &str, mark: Mark) -> Marked {
+        self.with_log(user, |log| {
+            let (marked, changed) = log.mark(id, mark, now());
+            if changed {
+                self.tell(user, &Change::Marked { id, mark }, marked.count);
+            }
+            marked
+        })
+    }
+
+    pub(super) fn mark_all(&self, user: &UserId) -> Count {
+        self.with_log(user, |log| {
+            let count = log.mark_all(now());
+            self.tell(user, &Change::AllRead, count);
+            count
+        })
+    }
+
+    pub(super) fn summary(&self, user: &UserId) -> Summary {
+        self.with_log(user, |log| log.summary())
+    }
+
+    pub(super) fn list(
+        &self,
+        user: &UserId,
+        before: u64,
+        limit: usize,
+        unread_only: bool,
+    ) -> Vec<Entry> {
+        self.with_log(user, |log| log.list(before, limit, unread_only))
+    }
+
+    pub(super) fn after(&self, user: &UserId, cursor: Cursor, limit: usize) -> Since {
+        self.with_log(user, |log| log.after(cursor, limit))
+    }
+
+    fn tell(&self, user: &UserId, change: &Change<'_>, count: Count) {
+        self.with_sink(|sink| {
+            sink.changed(user.as_str(), change, count);
+            sink.flush();
+        });
+    }
+
+    fn with_log<T>(&self, user: &UserId, act: impl FnOnce(&mut Log) -> T) -> T {
+        let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        match logs.get_mut(user) {
+            Some(log) => act(log),
+            // Asking about a user must not make one.
+            None => act(&mut Log::default()),
+        }
+    }
+
     fn with_sink<T>(&self, act: impl FnOnce(&mut dyn Sink) -> T) -> T {
         act(&mut **self.sink.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+fn now() -> u64 {
+    u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default()
 }
 
 /// Nothing has to be asked of anyone, so whoever is wanted is confirmed.

@@ -12,9 +12,10 @@ use tokio::time::{Instant, sleep, timeout};
 use super::Order;
 use super::channels::{Channels, Heard};
 use super::connect::{CONNECT_TIMEOUT, Endpoint, Stream};
+use super::heard;
 use super::resp::{self, Reply};
-use crate::broker::{Interest, Link, Sink};
-use crate::notification::UserId;
+use crate::broker::{Interest, Link, Logged, Sink};
+use crate::notification::{Target, UserId};
 use crate::telemetry::Metrics;
 
 /// Channels in one SUBSCRIBE: 400,000 a second, where one by one it is 20,000.
@@ -225,6 +226,7 @@ impl Bus {
             Reply::Message { channel, payload } => {
                 let Ok(name) = std::str::from_utf8(channel) else { return Ok(()) };
                 match self.channels.heard(name) {
+                    Heard::Published(Target::User(user)) => self.user(user, name, payload),
                     Heard::Published(target) => self.sink.receive(target, name, payload),
                     Heard::Control => self.obey(payload),
                     Heard::Probe => {
@@ -249,10 +251,22 @@ impl Bus {
         Ok(())
     }
 
+    fn user(&mut self, user: &str, channel: &str, payload: &[u8]) {
+        match heard::read(payload) {
+            heard::Heard::Plain => self.sink.receive(Target::User(user), channel, payload),
+            heard::Heard::Logged { cursor, before, count, id, payload } => {
+                self.sink.logged(&Logged { user, cursor, before, count, id, payload });
+            }
+            heard::Heard::Changed { change, count } => self.sink.changed(user, &change, count),
+            // Counted as what it is: no JSON object.
+            heard::Heard::Garbled => self.sink.receive(Target::User(user), channel, payload),
+        }
+    }
+
     fn confirmed(&mut self, wire: &mut Wire, channel: &[u8]) {
         let name = std::str::from_utf8(channel).unwrap_or_default();
         let target = self.channels.heard(name);
-        if let Heard::Published(crate::notification::Target::User(user)) = target {
+        if let Heard::Published(Target::User(user)) = target {
             self.interest.confirmed(user);
             self.metrics.redis_subscriptions.inc();
         }

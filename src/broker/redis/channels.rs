@@ -78,6 +78,28 @@ impl Channels {
             .map_or(Heard::Unknown, |user| Heard::Published(Target::User(user)))
     }
 
+    /// What stands before and after the user in a user's channel.
+    pub fn around_user(&self) -> (&str, &str) {
+        (&self.user_before, &self.user_after)
+    }
+
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Name of a Redis function, or of their library: the prefix with what is neither letter nor digit as
+    /// `_`, then `name`.
+    pub fn function(&self, name: &str) -> String {
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+        self.prefix.chars().map(plain).chain(name.chars()).collect()
+    }
+
+    /// The keys of a user's log: entries, ids, state. The hash tag is the user alone, so that in a cluster a
+    /// call with the user as its key reaches the node that has them.
+    pub fn inbox(&self, user: &str) -> [String; 3] {
+        ["entries", "ids", "state"].map(|part| format!("{}inbox:{{{user}}}:{part}", self.prefix))
+    }
+
     /// Hash of user to number of sockets, over all replicas. All presence keys share a hash tag, so that
     /// one script may touch them in a cluster.
     pub fn presence_users(&self) -> String {

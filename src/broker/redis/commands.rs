@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use deadpool_redis::{Manager, Pool, PoolConfig, Runtime, Timeouts};
-use redis::{FromRedisValue, Pipeline, RedisError, Script};
+use redis::{FromRedisValue, Pipeline, RedisError, Script, ServerErrorKind};
 use tokio::time::timeout;
 
 use super::Order;
@@ -107,6 +107,13 @@ impl Commands {
         Ok(count.unwrap_or_default())
     }
 
+    /// Registers a library of functions, in place of what it was before.
+    pub(super) async fn load_library(&self, library: &str) -> Result<(), Away> {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("FUNCTION").arg("LOAD").arg("REPLACE").arg(library);
+        self.run::<(String,)>("function", &pipeline).await.map(|_| ())
+    }
+
     /// `INFO server`'s version of the server, such as `7.0.15`.
     pub async fn version(&self) -> Result<String, Away> {
         let mut pipeline = redis::pipe();
@@ -180,6 +187,35 @@ impl Commands {
         .await
     }
 
+    /// Runs a pipeline of calls of one script; loads it first when Redis does not have it.
+    pub(super) async fn scripted<T: FromRedisValue>(
+        &self,
+        command: &'static str,
+        script: &Script,
+        pipeline: &Pipeline,
+    ) -> Result<T, Away> {
+        self.measured(command, async {
+            let mut connection = self.pool.get().await.map_err(|error| Away(error.to_string()))?;
+            match pipeline.query_async(&mut connection).await {
+                // Nothing of the pipeline was done: it is one script, and that is missing.
+                Err(error) if is_unknown_script(&error) => {
+                    script.prepare_invoke().load_async(&mut connection).await?;
+                    pipeline.query_async(&mut connection).await.map_err(Away::from)
+                }
+                result => result.map_err(Away::from),
+            }
+        })
+        .await
+    }
+
+    /// Appends through the registered function; the cursor.
+    pub async fn notify(&self, user: &UserId, payload: &str) -> Result<String, Away> {
+        let mut pipeline = redis::pipe();
+        let function = self.channels.function("notify");
+        pipeline.cmd("FCALL").arg(function).arg(1).arg(user.as_str()).arg(payload);
+        self.run::<(String,)>("fcall", &pipeline).await.map(|(cursor,)| cursor)
+    }
+
     async fn measured<T>(
         &self,
         command: &'static str,
@@ -194,6 +230,10 @@ impl Commands {
         self.metrics.redis_command_seconds.with_label_values(&[command]).observe(seconds);
         result
     }
+}
+
+fn is_unknown_script(error: &RedisError) -> bool {
+    error.to_string().contains("NOSCRIPT") || error.kind() == ServerErrorKind::NoScript.into()
 }
 
 impl From<RedisError> for Away {

@@ -5,6 +5,9 @@ mod bus;
 mod channels;
 mod commands;
 mod connect;
+mod functions;
+mod heard;
+mod log;
 mod presence;
 mod resp;
 
@@ -16,12 +19,14 @@ pub use channels::Channels;
 pub use commands::Commands;
 pub use connect::BadEndpoint;
 
+use super::log::Retention;
 use super::{Away, Census, Claim, Interest, Link, Sink};
 use crate::config;
 use crate::notification::{Target, UserId};
 use crate::telemetry::Metrics;
 use bus::{Bus, Probes};
 use connect::Endpoint;
+use log::Log;
 use presence::{Presence, Registrar};
 
 /// What one replica asks of all.
@@ -38,6 +43,7 @@ enum Order {
 /// The broker of replicas that share a Redis.
 pub struct Redis {
     commands: Arc<Commands>,
+    log: Arc<Log>,
     registrar: Registrar,
     link: Arc<Link>,
 }
@@ -48,6 +54,7 @@ pub struct Setup {
     /// Unique to this run of this replica.
     pub replica: String,
     pub max_payload_bytes: usize,
+    pub retention: Retention,
     pub metrics: Arc<Metrics>,
 }
 
@@ -62,9 +69,10 @@ impl Redis {
         interest: Arc<dyn Interest>,
         sink: Box<dyn Sink>,
     ) -> Result<Arc<Self>, BadEndpoint> {
-        let Setup { channels, replica, max_payload_bytes, metrics } = setup;
+        let Setup { channels, replica, max_payload_bytes, retention, metrics } = setup;
         let endpoint = Endpoint::new(config)?;
         let commands = Arc::new(Commands::connect(&endpoint, channels.clone(), metrics.clone())?);
+        let log = Arc::new(Log::new(commands.clone(), retention));
         let (link, probes) = (Arc::<Link>::default(), Arc::<Probes>::default());
         let bus = Bus {
             endpoint,
@@ -78,13 +86,20 @@ impl Redis {
             max_payload_bytes,
         };
         tokio::spawn(bus.run());
+        if retention.size > 0 {
+            tokio::spawn(functions::keep(log.clone(), probes.clone(), max_payload_bytes));
+        }
         let (presence, registrar) = Presence::new(commands.clone(), replica, interest, probes);
         tokio::spawn(presence.run());
-        Ok(Arc::new(Self { commands, registrar, link }))
+        Ok(Arc::new(Self { commands, log, registrar, link }))
     }
 
     pub(super) fn link(&self) -> &Link {
         &self.link
+    }
+
+    pub(super) fn log(&self) -> &Log {
+        &self.log
     }
 
     pub(super) async fn publish_all(&self, items: &[(Target<'_>, &str)]) -> Result<Vec<u64>, Away> {

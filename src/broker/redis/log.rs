@@ -1,0 +1,174 @@
+//! The log in Redis: one script per operation, atomic, on keys of one slot.
+
+use std::sync::Arc;
+
+use redis::{FromRedisValue, Script};
+
+use super::commands::Commands;
+use crate::broker::Away;
+use crate::broker::log::{Appended, Count, Entry, Item, Mark, Marked, Retention, Since, Summary};
+use crate::notification::{Cursor, Target, UserId};
+
+const CORE: &str = include_str!("scripts/log/core.lua");
+const LIBRARY: &str = include_str!("scripts/log/library.lua");
+
+/// `[cursor, 1 if unread, id, payload]`
+type Row = (String, u8, String, String);
+
+pub(in crate::broker) struct Log {
+    commands: Arc<Commands>,
+    retention: Retention,
+    append: Script,
+    mark: Script,
+    mark_all: Script,
+    summary: Script,
+    list: Script,
+    after: Script,
+}
+
+impl Log {
+    pub(super) fn new(commands: Arc<Commands>, retention: Retention) -> Self {
+        let script = |tail: &str| Script::new(&[CORE, tail].concat());
+        Self {
+            commands,
+            retention,
+            append: script(include_str!("scripts/log/append.lua")),
+            mark: script(include_str!("scripts/log/mark.lua")),
+            mark_all: script(include_str!("scripts/log/mark_all.lua")),
+            summary: script(include_str!("scripts/log/summary.lua")),
+            list: script(include_str!("scripts/log/list.lua")),
+            after: script(include_str!("scripts/log/after.lua")),
+        }
+    }
+
+    /// Appends each once per id, in order, and publishes what is new. After an error some may be appended;
+    /// to repeat the call is harmless.
+    pub(in crate::broker) async fn append(
+        &self,
+        items: &[Item<'_>],
+    ) -> Result<Vec<Appended>, Away> {
+        let mut pipeline = redis::pipe();
+        for item in items {
+            pipeline.cmd("EVALSHA").arg(self.append.get_hash()).arg(3);
+            pipeline.arg(&self.commands.channels.inbox(item.user.as_str()));
+            pipeline.arg(self.channel(item.user)).arg(item.id).arg(item.payload);
+            pipeline.arg(self.retention.size).arg(self.ttl());
+        }
+        let answers: Vec<(u8, String, u64, u64)> =
+            self.commands.scripted("append", &self.append, &pipeline).await?;
+        answers
+            .into_iter()
+            .map(|(is_new, cursor, unread, version)| {
+                let (cursor, count) = (place(&cursor)?, Count { unread, version });
+                Ok(Appended { is_new: is_new == 1, cursor, count })
+            })
+            .collect()
+    }
+
+    fn ttl(&self) -> String {
+        self.retention.ttl.as_millis().to_string()
+    }
+
+    pub(in crate::broker) async fn mark(
+        &self,
+        user: &UserId,
+        id: &str,
+        mark: Mark,
+    ) -> Result<Marked, Away> {
+        let letter = match mark {
+            Mark::Read => "r",
+            Mark::Deleted => "d",
+        };
+        let arguments = [self.channel(user), id.to_owned(), letter.to_owned()];
+        let (found, unread, version): (u8, u64, u64) =
+            self.run("mark", &self.mark, user, &arguments).await?;
+        Ok(Marked { found: found == 1, count: Count { unread, version } })
+    }
+
+    pub(in crate::broker) async fn mark_all(&self, user: &UserId) -> Result<Count, Away> {
+        let (_, unread, version): (u8, u64, u64) =
+            self.run("mark", &self.mark_all, user, &[self.channel(user)]).await?;
+        Ok(Count { unread, version })
+    }
+
+    pub(in crate::broker) async fn summary(&self, user: &UserId) -> Result<Summary, Away> {
+        let (cursor, unread, version): (String, u64, u64) =
+            self.run("summary", &self.summary, user, &[]).await?;
+        Ok(Summary { cursor: place(&cursor)?, count: Count { unread, version } })
+    }
+
+    pub(in crate::broker) async fn list(
+        &self,
+        user: &UserId,
+        before: u64,
+        limit: usize,
+        unread_only: bool,
+    ) -> Result<Vec<Entry>, Away> {
+        let arguments = [before.to_string(), limit.to_string(), u8::from(unread_only).to_string()];
+        let rows: Vec<Row> = self.run("list", &self.list, user, &arguments).await?;
+        rows.into_iter().map(entry).collect()
+    }
+
+    pub(in crate::broker) async fn after(
+        &self,
+        user: &UserId,
+        cursor: Cursor,
+        limit: usize,
+    ) -> Result<Since, Away> {
+        let arguments = [cursor.position.to_string(), cursor.at.to_string(), limit.to_string()];
+        let (whole, rows): (u8, Vec<Row>) =
+            self.run("after", &self.after, user, &arguments).await?;
+        let entries = rows.into_iter().map(entry).collect::<Result<_, _>>()?;
+        Ok(Since { whole: whole == 1, entries })
+    }
+
+    /// Registers the function for publishers, with this replica's limits.
+    pub(in crate::broker) async fn register(&self, max_payload_bytes: usize) -> Result<(), Away> {
+        let library = self.library(max_payload_bytes);
+        self.commands.load_library(&library).await
+    }
+
+    fn library(&self, max_payload_bytes: usize) -> String {
+        let channels = &self.commands.channels;
+        let (before, after) = channels.around_user();
+        let name = channels.function("library");
+        let body = LIBRARY
+            .replace("{{notify}}", &channels.function("notify"))
+            .replace("{{prefix}}", &lua_string(channels.prefix()))
+            .replace("{{before}}", &lua_string(before))
+            .replace("{{after}}", &lua_string(after))
+            .replace("{{size}}", &self.retention.size.to_string())
+            .replace("{{ttl}}", &self.ttl())
+            .replace("{{max_payload_bytes}}", &max_payload_bytes.to_string());
+        format!("#!lua name={name}\n{CORE}\n{body}")
+    }
+
+    fn channel(&self, user: &UserId) -> String {
+        self.commands.channels.of(Target::User(user.as_str())).into_owned()
+    }
+
+    async fn run<T: FromRedisValue>(
+        &self,
+        command: &'static str,
+        script: &Script,
+        user: &UserId,
+        arguments: &[String],
+    ) -> Result<T, Away> {
+        let keys = self.commands.channels.inbox(user.as_str());
+        self.commands.script(command, script, &keys, arguments).await
+    }
+}
+
+/// `text` as a Lua string literal, whatever bytes it has.
+fn lua_string(text: &str) -> String {
+    let escaped: String = text.bytes().map(|byte| format!("\\{byte:03}")).collect();
+    format!("\"{escaped}\"")
+}
+
+fn place(text: &str) -> Result<Cursor, Away> {
+    text.parse().map_err(|_| Away(format!("a script answered {text:?} for a cursor")))
+}
+
+fn entry((cursor, unread, id, payload): Row) -> Result<Entry, Away> {
+    Ok(Entry { cursor: place(&cursor)?, unread: unread == 1, id, payload })
+}

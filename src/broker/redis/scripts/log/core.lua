@@ -1,0 +1,187 @@
+-- The log of one user. Every script and every function of the library begins with this text.
+--
+-- entries  hash  position -> "<length of id>:<id><payload>"; without a payload it was deleted
+-- ids      hash  id -> "<position>:<u unread | r read | d deleted>:<ms of appending>"
+-- state    hash  last, last_at   position and time of the newest entry, ever
+--                first, trimmed_at   position of the oldest kept, time of the newest that is not kept any more
+--                unread, version   exact count, and a number that rises with every change of it
+--                read   position up to which everything is read, whatever ids says
+--
+-- Positions have no gaps, so a range is read by HMGET; a cursor is "<position>-<ms>", and both have to fit:
+-- after a failover that lost entries the position alone could name another one.
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function inbox(entries, ids, state)
+  return { entries = entries, ids = ids, state = state }
+end
+
+local function number(box, field)
+  return tonumber(redis.call('HGET', box.state, field) or 0)
+end
+
+local function record(box, id)
+  local text = redis.call('HGET', box.ids, id)
+  if not text then return nil end
+  local position, mark, at = string.match(text, '^(%d+):(%a):(%d+)$')
+  return { position = tonumber(position), mark = mark, at = tonumber(at) }
+end
+
+local function is_unread(box, found)
+  return found.mark == 'u' and found.position > number(box, 'read')
+end
+
+local function entry(box, position)
+  local text = redis.call('HGET', box.entries, position)
+  if not text then return nil end
+  local length, rest = string.match(text, '^(%d+):(.*)$')
+  length = tonumber(length)
+  return string.sub(rest, 1, length), string.sub(rest, length + 1)
+end
+
+-- The version rises also over a loss of all data, because it is never below the time.
+local function count(box, change)
+  local unread = redis.call('HINCRBY', box.state, 'unread', change)
+  local version = math.max(number(box, 'version') + 1, now_ms())
+  redis.call('HSET', box.state, 'version', string.format('%.0f', version))
+  return unread, version
+end
+
+local function cursor(position, at)
+  return string.format('%.0f-%.0f', position, at)
+end
+
+-- Forgets the oldest until `size` are left and none is older than `ttl` ms.
+local function trim(box, size, ttl, now)
+  local first, last = math.max(number(box, 'first'), 1), number(box, 'last')
+  local gone, trimmed_at = 0, nil
+  while first <= last do
+    local id = entry(box, first)
+    local found = id and record(box, id)
+    local stays = found and last - first < size and found.at > now - ttl
+    if stays then break end
+    if found then
+      if is_unread(box, found) then gone = gone + 1 end
+      trimmed_at = found.at
+      redis.call('HDEL', box.ids, id)
+    end
+    redis.call('HDEL', box.entries, first)
+    first = first + 1
+  end
+  redis.call('HSET', box.state, 'first', first)
+  if trimmed_at then redis.call('HSET', box.state, 'trimmed_at', string.format('%.0f', trimmed_at)) end
+  return gone
+end
+
+local function expire(box, ttl)
+  for _, key in pairs(box) do redis.call('PEXPIRE', key, ttl) end
+end
+
+-- What replicas hear: a line of facts, then the id and the payload. Plain notifications begin with `{`.
+local function heard(kind, facts, id, payload)
+  return kind .. table.concat(facts, ' ') .. ' ' .. #id .. '\n' .. id .. payload
+end
+
+local function text(n) return string.format('%.0f', n) end
+
+-- Appends once per id. Answers { 1 if new, cursor, unread, version }.
+local function append(box, channel, id, payload, size, ttl)
+  local known = record(box, id)
+  if known then
+    local facts = redis.call('HMGET', box.state, 'unread', 'version')
+    return { 0, cursor(known.position, known.at), tonumber(facts[1] or 0), tonumber(facts[2] or 0) }
+  end
+  local now = now_ms()
+  local before = cursor(number(box, 'last'), number(box, 'last_at'))
+  local position = redis.call('HINCRBY', box.state, 'last', 1)
+  redis.call('HSET', box.state, 'last_at', text(now))
+  redis.call('HSET', box.entries, position, #id .. ':' .. id .. payload)
+  redis.call('HSET', box.ids, id, position .. ':u:' .. text(now))
+  local unread, version = count(box, 1 - trim(box, size, ttl, now))
+  expire(box, ttl)
+  local at = cursor(position, now)
+  redis.call('PUBLISH', channel, heard('@', { at, before, text(unread), text(version) }, id, payload))
+  return { 1, at, unread, version }
+end
+
+-- Marks one entry 'r'ead or 'd'eleted. Answers { 1 if it is there, unread, version }; says so to every replica.
+local function mark(box, channel, id, as)
+  local found = record(box, id)
+  if not found or found.mark == 'd' then return { 0, number(box, 'unread'), number(box, 'version') } end
+  local was_unread = is_unread(box, found)
+  if as == 'r' and not was_unread then return { 1, number(box, 'unread'), number(box, 'version') } end
+  redis.call('HSET', box.ids, id, found.position .. ':' .. as .. ':' .. text(found.at))
+  if as == 'd' then redis.call('HSET', box.entries, found.position, #id .. ':' .. id) end
+  local unread, version = count(box, was_unread and -1 or 0)
+  redis.call('PUBLISH', channel, heard('!' .. as .. ' ', { text(unread), text(version) }, id, ''))
+  return { 1, unread, version }
+end
+
+-- Marks everything read. Answers { 1, unread, version }.
+local function mark_all(box, channel)
+  local unread = number(box, 'unread')
+  redis.call('HSET', box.state, 'read', text(number(box, 'last')))
+  local left, version = count(box, -unread)
+  redis.call('PUBLISH', channel, heard('!a ', { text(left), text(version) }, '', ''))
+  return { 1, left, version }
+end
+
+-- Answers { cursor of the newest, unread, version }.
+local function summary(box)
+  return { cursor(number(box, 'last'), number(box, 'last_at')), number(box, 'unread'), number(box, 'version') }
+end
+
+local function row(box, position)
+  local id, payload = entry(box, position)
+  if not id or payload == '' then return nil end
+  local found = record(box, id)
+  if not found or found.mark == 'd' then return nil end
+  local unread = is_unread(box, found)
+  return { cursor(position, found.at), unread and 1 or 0, id, payload }, unread
+end
+
+-- Up to `limit` entries older than position `before` (0: from the newest), newest first.
+local function list(box, before, limit, unread_only)
+  local rows = {}
+  local position = number(box, 'last')
+  if before > 0 then position = math.min(position, before - 1) end
+  local first = math.max(number(box, 'first'), 1)
+  while position >= first and #rows < limit do
+    local found, unread = row(box, position)
+    if found and (unread or not unread_only) then rows[#rows + 1] = found end
+    position = position - 1
+  end
+  return rows
+end
+
+-- Whether nothing is missing between the cursor (position, ms) and what is kept, and up to `limit` entries after it.
+local function after(box, position, at, limit)
+  local first, last = math.max(number(box, 'first'), 1), number(box, 'last')
+  local whole
+  if position > last then
+    whole = false
+  elseif position == 0 then
+    whole = first == 1
+  elseif position == last then
+    whole = at == number(box, 'last_at')
+  elseif position == first - 1 then
+    whole = at == number(box, 'trimmed_at')
+  elseif position < first - 1 then
+    whole = false
+  else
+    local id = entry(box, position)
+    local found = id and record(box, id)
+    whole = found ~= nil and found.at == at
+  end
+  local rows = {}
+  local next = whole and math.max(position + 1, first) or first
+  while next <= last and #rows < limit do
+    local found = row(box, next)
+    if found then rows[#rows + 1] = found end
+    next = next + 1
+  end
+  return { whole and 1 or 0, rows }
+end

@@ -1,0 +1,55 @@
+-- The function for publishers: FCALL {{notify}} 1 <user> <payload>, answers the cursor.
+-- What stands in double braces is filled in when the library is loaded.
+
+local function is_user(user)
+  return #user >= 1 and #user <= 256 and not string.find(user, '[%z\1-\31\127]')
+end
+
+local function as_text(payload, name, value)
+  if type(value) == 'string' then return value end
+  -- cjson has made a double of it; the digits as they stand are the id.
+  return string.match(payload, '"' .. name .. '"%s*:%s*(%-?[%d%.eE%+%-]+)') or string.format('%.17g', value)
+end
+
+local function find_id(payload, fields)
+  for _, name in ipairs({ 'id', 'notificationId', 'notification_id' }) do
+    local value = fields[name]
+    if (type(value) == 'string' and value ~= '') or type(value) == 'number' then
+      return as_text(payload, name, value)
+    end
+  end
+  local time = redis.call('TIME')
+  local noise = redis.sha1hex(payload .. time[1] .. time[2])
+  local ms = string.format('%012x', time[1] * 1000 + math.floor(time[2] / 1000))
+  return string.format('%s-%s-7%s-a%s-%s', string.sub(ms, 1, 8), string.sub(ms, 9), string.sub(noise, 1, 3),
+    string.sub(noise, 4, 6), string.sub(noise, 7, 18))
+end
+
+local function notify(keys, args)
+  local user, payload = keys[1], args[1]
+  if not user or not payload then
+    return redis.error_reply('INVALID give one key, the user, and one argument, the notification')
+  end
+  if not is_user(user) then
+    return redis.error_reply('INVALID user_id: 1 to 256 bytes without control characters')
+  end
+  if #payload > {{max_payload_bytes}} then
+    return redis.error_reply('INVALID too_large: the payload exceeds {{max_payload_bytes}} bytes')
+  end
+  local is_json, fields = pcall(cjson.decode, payload)
+  if not is_json or not string.find(payload, '^%s*{') then
+    return redis.error_reply('INVALID not_an_object: the payload is not a JSON object')
+  end
+  for _, name in ipairs({ 'user_id', 'userId' }) do
+    local said = fields[name]
+    if said ~= nil and said ~= cjson.null and as_text(payload, name, said) ~= user then
+      return redis.error_reply('INVALID wrong_user: ' .. name .. ' contradicts the key')
+    end
+  end
+  local name = {{prefix}} .. 'inbox:{' .. user .. '}:'
+  local box = inbox(name .. 'entries', name .. 'ids', name .. 'state')
+  local channel = {{before}} .. user .. {{after}}
+  return append(box, channel, find_id(payload, fields), payload, {{size}}, {{ttl}})[2]
+end
+
+redis.register_function('{{notify}}', notify)

@@ -1,0 +1,46 @@
+use std::time::Duration;
+
+use super::kind::{DURATION, Kind, whole_number};
+use super::{Reader, Refused};
+
+/// Above it, scripts that read a whole log would hold Redis up for more than a few milliseconds.
+const MAX_SIZE: usize = 10_000;
+
+const INBOX_SIZE: Kind<usize> = Kind {
+    allowed: "a whole number up to 10000; 0 for no inbox",
+    example: "200",
+    parse: |text| whole_number(text, 0..=MAX_SIZE),
+};
+
+/// What is kept for each user.
+#[derive(Clone, Copy, Debug)]
+pub struct Inbox {
+    /// Notifications of one user; 0: there is no inbox.
+    pub size: usize,
+    /// How long a notification is kept.
+    pub ttl: Duration,
+}
+
+/// Raw options of [`Inbox`].
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "Inbox")]
+pub struct InboxArgs {
+    /// Notifications kept for each user; 0 turns the inbox off.
+    ///
+    /// Beyond it the oldest are forgotten, read or not. Each takes its own size and 250 bytes in Redis.
+    #[arg(long, env = "CAMPANILE_INBOX_SIZE", value_name = "COUNT", default_value = "200")]
+    pub inbox_size: String,
+
+    /// How long a notification is kept.
+    #[arg(long, env = "CAMPANILE_INBOX_TTL", value_name = "DURATION", default_value = "30d")]
+    pub inbox_ttl: String,
+}
+
+impl InboxArgs {
+    /// The values, or a note in `reader` of what is wrong with them.
+    pub fn read(&self, reader: &mut Reader) -> Result<Inbox, Refused> {
+        let size = reader.value("inbox-size", &self.inbox_size, &INBOX_SIZE);
+        let ttl = reader.value("inbox-ttl", &self.inbox_ttl, &DURATION);
+        Ok(Inbox { size: size?, ttl: ttl? })
+    }
+}
