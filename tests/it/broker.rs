@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use campanile::broker::log::{Change, Count, Retention};
 use campanile::broker::memory::Memory;
 use campanile::broker::redis::{Channels, Redis, Setup};
-use campanile::broker::{Broker, Census, Sink};
+use campanile::broker::{Broker, Census, Logged, Sink};
 use campanile::config;
 use campanile::hub::{Address, Hub, Membership};
 use campanile::notification::{Target, UserId};
@@ -16,12 +17,25 @@ use crate::support::wait::{PATIENCE, eventually, within};
 
 /// Writes down what it is given.
 #[derive(Clone, Default)]
-struct Recorder(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Recorder(Arc<Mutex<Vec<String>>>);
 
 impl Sink for Recorder {
     fn receive(&mut self, target: Target<'_>, channel: &str, payload: &[u8]) {
         let line = format!("{target:?} on {channel}: {}", String::from_utf8_lossy(payload));
         self.0.lock().unwrap().push(line);
+    }
+
+    fn logged(&mut self, logged: &Logged<'_>) {
+        let Logged { user, cursor, before, count, id, payload } = logged;
+        let payload = String::from_utf8_lossy(payload);
+        let (at, follows) = (cursor.position, before.position);
+        let line =
+            format!("{user}: {id} at {at} after {follows}, {} unread: {payload}", count.unread);
+        self.0.lock().unwrap().push(line);
+    }
+
+    fn changed(&mut self, user: &str, change: &Change<'_>, count: Count) {
+        self.0.lock().unwrap().push(format!("{user}: {change:?}, {} unread", count.unread));
     }
 
     fn oversized(&mut self, target: Target<'_>) {
@@ -40,33 +54,48 @@ impl Sink for Recorder {
 }
 
 impl Recorder {
-    async fn has(&self, lines: &[&str]) {
+    /// As [`has`](Self::has), of one user's log.
+    pub(crate) async fn has_of(&self, user: &str, lines: &[&str]) {
+        let start = format!("{user}: ");
+        let of = || {
+            let heard = self.0.lock().unwrap();
+            heard.iter().filter(|line| line.starts_with(&start)).cloned().collect::<Vec<_>>()
+        };
+        eventually(&format!("{lines:?} heard"), PATIENCE, async || of() == lines).await;
+    }
+
+    pub(crate) async fn has(&self, lines: &[&str]) {
         let what = format!("{lines:?} heard");
         eventually(&what, PATIENCE, async || *self.0.lock().unwrap() == lines).await;
     }
 }
 
 /// One replica's broker, with the hub it serves and what it heard.
-struct Replica {
-    broker: Broker,
+pub(crate) struct Replica {
+    pub(crate) broker: Broker,
     hub: Arc<Hub>,
-    heard: Recorder,
+    pub(crate) heard: Recorder,
 }
 
 const LIMIT: usize = 1000;
+pub(crate) const RETENTION: Retention = Retention { size: 10, ttl: Duration::from_secs(3600) };
 
 fn channels() -> Channels {
     Channels::new("user:{user_id}:notifications", "broadcast:notifications", "c:")
 }
 
 impl Replica {
-    fn memory() -> Self {
+    pub(crate) fn memory() -> Self {
         let (hub, heard) = (Hub::new(), Recorder::default());
-        let broker = Memory::start(hub.clone(), Box::new(heard.clone()), channels());
+        let broker = Memory::start(hub.clone(), Box::new(heard.clone()), channels(), RETENTION);
         Self { broker: Broker::Memory(broker), hub, heard }
     }
 
-    async fn redis(server: &Server, name: &str) -> Self {
+    pub(crate) async fn redis(server: &Server, name: &str) -> Self {
+        Self::redis_keeping(server, name, RETENTION).await
+    }
+
+    pub(crate) async fn redis_keeping(server: &Server, name: &str, retention: Retention) -> Self {
         let (hub, heard) = (Hub::new(), Recorder::default());
         let config = config::Redis {
             url: Some(server.url().into()),
@@ -80,6 +109,7 @@ impl Replica {
             channels: channels(),
             replica: name.into(),
             max_payload_bytes: LIMIT,
+            retention,
             metrics: Arc::new(Metrics::new().unwrap()),
         };
         let broker = Redis::start(&config, setup, hub.clone(), Box::new(heard.clone())).unwrap();
@@ -88,7 +118,7 @@ impl Replica {
         replica
     }
 
-    async fn join(&self, user: &str, slot: u32) -> Membership {
+    pub(crate) async fn join(&self, user: &str, slot: u32) -> Membership {
         let user = UserId::new(user).unwrap();
         let mut member = self.hub.join(&user, Address { lane: 0, slot, generation: 0 });
         within("the subscription", PATIENCE, member.subscribed()).await;

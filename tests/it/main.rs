@@ -12,6 +12,7 @@ mod delivery;
 mod docs;
 mod drain;
 mod harness;
+mod log;
 mod payloads;
 mod redis_access;
 mod redis_outage;

@@ -44,7 +44,8 @@ end
 
 -- The version rises also over a loss of all data, because it is never below the time.
 local function count(box, change)
-  local unread = redis.call('HINCRBY', box.state, 'unread', change)
+  -- Adding 0 makes a 0 of Lua's -0, which is no integer to Redis.
+  local unread = redis.call('HINCRBY', box.state, 'unread', change + 0)
   local version = math.max(number(box, 'version') + 1, now_ms())
   redis.call('HSET', box.state, 'version', string.format('%.0f', version))
   return unread, version

@@ -1,0 +1,223 @@
+//! The log of a user: what both brokers promise, compared step by step, and what Redis promises besides.
+
+use campanile::broker::Broker;
+use campanile::broker::log::{Item, Mark, Retention};
+use campanile::notification::{Cursor, UserId};
+
+use crate::broker::{RETENTION, Replica};
+use crate::support::redis::Redis as Server;
+use crate::support::seed;
+use crate::support::wait::{PATIENCE, eventually};
+
+fn user(name: &str) -> UserId {
+    UserId::new(name).unwrap()
+}
+
+async fn append(broker: &Broker, user: &UserId, id: &str) -> (bool, u64, u64) {
+    let payload = format!(r#"{{"id":"{id}"}}"#);
+    let item = Item { user, id, payload: &payload };
+    let appended = broker.append(&[item]).await.unwrap();
+    (appended[0].is_new, appended[0].cursor.position, appended[0].count.unread)
+}
+
+async fn ids(broker: &Broker, user: &UserId, before: u64, limit: usize, unread: bool) -> String {
+    let entries = broker.list(user, before, limit, unread).await.unwrap();
+    let row = |entry: &campanile::broker::log::Entry| {
+        format!("{}{}", entry.id, if entry.unread { "" } else { "*" })
+    };
+    entries.iter().map(row).collect::<Vec<_>>().join(" ")
+}
+
+async fn the_contract(replica: Replica) {
+    let (broker, ada) = (&replica.broker, user("ada"));
+    let _member = replica.join("ada", 1).await;
+    assert_eq!(broker.summary(&ada).await.unwrap().count.unread, 0);
+    assert_eq!(append(broker, &ada, "a").await, (true, 1, 1));
+    assert_eq!(append(broker, &ada, "b").await, (true, 2, 2));
+    assert_eq!(append(broker, &ada, "a").await, (false, 1, 2), "once per id");
+    assert_eq!(append(broker, &user("grace"), "a").await, (true, 1, 1), "a log each");
+
+    let version = broker.summary(&ada).await.unwrap().count.version;
+    let marked = broker.mark(&ada, "a", Mark::Read).await.unwrap();
+    assert_eq!((marked.found, marked.count.unread), (true, 1));
+    assert!(marked.count.version > version);
+    let again = broker.mark(&ada, "a", Mark::Read).await.unwrap();
+    assert_eq!((again.found, again.count), (true, marked.count), "nothing changed");
+    assert!(!broker.mark(&ada, "x", Mark::Read).await.unwrap().found);
+    assert_eq!(ids(broker, &ada, 0, 9, false).await, "b a*");
+    assert_eq!(ids(broker, &ada, 0, 9, true).await, "b");
+
+    assert_eq!(broker.mark(&ada, "b", Mark::Deleted).await.unwrap().count.unread, 0);
+    assert!(!broker.mark(&ada, "b", Mark::Deleted).await.unwrap().found);
+    assert_eq!(append(broker, &ada, "b").await, (false, 2, 0), "what was deleted does not return");
+    assert_eq!(ids(broker, &ada, 0, 9, false).await, "a*");
+    append(broker, &ada, "c").await;
+    assert_eq!(broker.mark_all(&ada).await.unwrap().unread, 0);
+    assert_eq!(ids(broker, &ada, 0, 9, true).await, "");
+    replica
+        .heard
+        .has_of(
+            "ada",
+            &[
+                r#"ada: a at 1 after 0, 1 unread: {"id":"a"}"#,
+                r#"ada: b at 2 after 1, 2 unread: {"id":"b"}"#,
+                r#"ada: Marked { id: "a", mark: Read }, 1 unread"#,
+                r#"ada: Marked { id: "b", mark: Deleted }, 0 unread"#,
+                r#"ada: c at 3 after 2, 1 unread: {"id":"c"}"#,
+                "ada: AllRead, 0 unread",
+            ],
+        )
+        .await;
+
+    let after = |cursor| broker.after(&ada, cursor, 100);
+    let start = after(Cursor::default()).await.unwrap();
+    assert!(start.whole);
+    let names = |since: &campanile::broker::log::Since| {
+        since.entries.iter().map(|entry| entry.id.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&start), ["a", "c"]);
+    let from_a = start.entries[0].cursor;
+    assert_eq!(names(&after(from_a).await.unwrap()), ["c"]);
+    let foreign = Cursor { at: from_a.at + 1, ..from_a };
+    assert!(!after(foreign).await.unwrap().whole, "another log's cursor");
+    let future = Cursor { position: 99, at: from_a.at };
+    assert!(!after(future).await.unwrap().whole, "the log has lost entries");
+
+    for n in 0..RETENTION.size {
+        append(broker, &ada, &format!("n{n}")).await;
+    }
+    let trimmed = after(from_a).await.unwrap();
+    assert!(!trimmed.whole, "what followed is trimmed");
+    assert_eq!(trimmed.entries.len(), RETENTION.size, "but what is kept is given");
+    let summary = broker.summary(&ada).await.unwrap();
+    assert_eq!(summary.count.unread, RETENTION.size as u64, "trimming keeps the count exact");
+    assert!(after(summary.cursor).await.unwrap().whole);
+}
+
+#[tokio::test]
+async fn the_log_in_memory_keeps_the_contract() {
+    the_contract(Replica::memory()).await;
+}
+
+#[tokio::test]
+async fn the_log_in_redis_keeps_the_contract() {
+    let server = Server::start().await;
+    the_contract(Replica::redis(&server, "r1").await).await;
+}
+
+/// One random step on both; what they answer, without times.
+async fn step(broker: &Broker, user: &UserId, kind: u8, id: &str, number: u64) -> String {
+    match kind {
+        0..4 => format!("append {:?}", append(broker, user, id).await),
+        4 | 5 => {
+            let mark = if kind == 4 { Mark::Read } else { Mark::Deleted };
+            let marked = broker.mark(user, id, mark).await.unwrap();
+            format!("{mark:?} {id}: {} {}", marked.found, marked.count.unread)
+        }
+        6 if number == 0 => format!("all {}", broker.mark_all(user).await.unwrap().unread),
+        6 => format!("after {}", {
+            let all = broker.list(user, 0, 100, false).await.unwrap();
+            let from = all.get(usize::try_from(number).unwrap()).map(|entry| entry.cursor);
+            let since = broker.after(user, from.unwrap_or_default(), 5).await.unwrap();
+            let ids: Vec<_> = since.entries.iter().map(|entry| entry.id.as_str()).collect();
+            format!("{} {ids:?}", since.whole)
+        }),
+        _ => ids(broker, user, number, 7, kind == 8).await,
+    }
+}
+
+#[tokio::test]
+async fn both_logs_agree_after_every_one_of_a_thousand_random_steps() {
+    let server = Server::start().await;
+    let (memory, redis) = (Replica::memory(), Replica::redis(&server, "r1").await);
+    let (mut random, ada) = (seed::rng(), user("ada"));
+    for n in 0..1000 {
+        let (kind, id, number) = (random.u8(0..9), random.u8(0..40).to_string(), random.u64(0..9));
+        let ours = step(&memory.broker, &ada, kind, &id, number).await;
+        let theirs = step(&redis.broker, &ada, kind, &id, number).await;
+        assert_eq!(ours, theirs, "step {n}, kind {kind}, id {id}, number {number}");
+    }
+}
+
+#[tokio::test]
+async fn any_client_can_append_through_the_registered_function() {
+    let server = Server::start().await;
+    let replica = Replica::redis(&server, "r1").await;
+    let _member = replica.join("42", 1).await;
+    let function = async || !server.cli(&["FUNCTION", "LIST"]).await.is_empty();
+    eventually("the function is registered", PATIENCE, function).await;
+    let call = async |user: &str, payload: &str| {
+        server.cli(&["FCALL", "c_notify", "1", user, payload]).await.trim().to_owned()
+    };
+    let cursor = call("42", r#"{"title":"x","id":12345678901234567890}"#).await;
+    assert_eq!(cursor.parse::<Cursor>().unwrap().position, 1, "{cursor}");
+    assert_eq!(call("42", r#"{"id":12345678901234567890}"#).await, cursor, "once per id");
+    replica
+        .heard
+        .has(&[concat!(
+            "42: 12345678901234567890 at 1 after 0, 1 unread: ",
+            r#"{"title":"x","id":12345678901234567890}"#
+        )])
+        .await;
+    let fresh = call("42", "{}").await;
+    assert_eq!(fresh.parse::<Cursor>().unwrap().position, 2);
+    let generated = &replica.broker.list(&user("42"), 0, 1, false).await.unwrap()[0].id;
+    assert_eq!(generated.len(), 36, "{generated}");
+    for (user, payload, why) in [
+        ("42", "[]", "not_an_object"),
+        ("42", "{", "not_an_object"),
+        ("42", r#"{"user_id":"43"}"#, "wrong_user"),
+        ("", "{}", "user_id"),
+        ("a\u{1}", "{}", "user_id"),
+        ("42", &format!("{{\"a\":\"{}\"}}", "x".repeat(1000)), "too_large"),
+    ] {
+        assert!(call(user, payload).await.contains(why), "{payload}");
+    }
+    assert_eq!(replica.broker.summary(&user("42")).await.unwrap().count.unread, 2);
+}
+
+#[tokio::test]
+async fn scripts_that_redis_has_forgotten_are_loaded_again() {
+    let server = Server::start().await;
+    let replica = Replica::redis(&server, "r1").await;
+    let ada = user("ada");
+    append(&replica.broker, &ada, "a").await;
+    server.cli(&["SCRIPT", "FLUSH"]).await;
+    assert_eq!(append(&replica.broker, &ada, "b").await, (true, 2, 2));
+    server.cli(&["SCRIPT", "FLUSH"]).await;
+    assert_eq!(ids(&replica.broker, &ada, 0, 9, false).await, "b a");
+}
+
+#[tokio::test]
+async fn an_entry_costs_its_payload_and_at_most_250_bytes() {
+    const EACH: usize = 200;
+    const ENTRIES: usize = 10_000;
+    let server = Server::start().await;
+    let kept = Retention { size: EACH, ..RETENTION };
+    let replica = Replica::redis_keeping(&server, "r1", kept).await;
+    let used = async || {
+        let info = server.cli(&["INFO", "memory"]).await;
+        let line = info.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap();
+        line.trim().parse::<usize>().unwrap()
+    };
+    let users: Vec<UserId> = (0..ENTRIES / EACH).map(|n| user(&format!("u{n}"))).collect();
+    append(&replica.broker, &user("warm"), "a").await;
+    let before = used().await;
+    let text = "x".repeat(240);
+    let mut bytes = 0;
+    for owner in &users {
+        for n in 0..EACH {
+            let id = format!("01890000-0000-7000-8000-{n:012}");
+            let payload = format!(r#"{{"id":"{id}","message":"{text}"}}"#);
+            bytes += payload.len();
+            replica
+                .broker
+                .append(&[Item { user: owner, id: &id, payload: &payload }])
+                .await
+                .unwrap();
+        }
+    }
+    let each = (used().await - before - bytes) / ENTRIES;
+    println!("{each} bytes of Redis per entry besides its payload, in logs of {EACH}");
+    assert!(each <= 250, "{each}");
+}
