@@ -48,7 +48,7 @@ impl Router {
 
     fn route(&mut self, user: &str, parcel: &Arc<Parcel>) {
         let sockets = self.hub.deliver(user, parcel, &mut self.batch);
-        tracing::trace!(sockets, "routed");
+        tracing::debug!(sockets, "notification routed");
         if self.batch.len() >= BATCH {
             self.batch.send();
         }
@@ -83,7 +83,8 @@ impl Sink for Router {
         match target {
             Target::User(user) => self.route(user, &parcel),
             Target::Broadcast => {
-                self.hub.broadcast(&parcel, &mut self.batch);
+                let sockets = self.hub.broadcast(&parcel, &mut self.batch);
+                tracing::debug!(sockets, "notification routed");
             }
         }
     }

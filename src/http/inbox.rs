@@ -92,8 +92,7 @@ impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Self {
         let (code, text) = (failure.code(), failure.to_string());
         match failure {
-            Failure::Disabled => Self::new(StatusCode::NOT_FOUND, code, text),
-            Failure::NotFound => Self::new(StatusCode::NOT_FOUND, code, text),
+            Failure::Disabled | Failure::NotFound => Self::new(StatusCode::NOT_FOUND, code, text),
             Failure::Cursor(_) => Self::bad_request(code, text),
             Failure::Away(away) => away.into(),
         }

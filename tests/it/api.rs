@@ -48,7 +48,10 @@ async fn a_publication_reaches_whom_it_names_on_every_replica() {
         "user_id": "ada", "id": "n-1", "type": "order", "title": "Shipped", "data": { "n": [1, null] },
     });
     let results = publish(&replicas[0], &single).await;
-    assert_eq!(results, [json!({ "ok": true, "id": "n-1", "users": 1 })]);
+    let cursor = results[0]["cursor"].clone();
+    assert!(cursor.as_str().unwrap().starts_with("1-"), "{cursor}");
+    let accepted = json!({ "ok": true, "id": "n-1", "users": 1, "cursor": cursor });
+    assert_eq!(results, [accepted]);
     let mut got = ada.next_json().await;
     assert!(got["timestamp"].take().as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
     got.as_object_mut().unwrap().remove("timestamp");
@@ -123,9 +126,14 @@ async fn a_thousand_in_one_request_arrive_in_order_and_one_more_is_too_many() {
         (0..count).map(|n| json!({ "user_id": n % 10, "id": n })).collect()
     };
     let results = publish(&gateway, &batch(1000)).await;
-    assert!(
-        results.iter().enumerate().all(|(n, it)| *it == json!({ "ok": true, "id": n, "users": 1 }))
-    );
+    for (n, result) in results.iter().enumerate() {
+        assert_eq!(
+            (&result["ok"], &result["id"], &result["users"]),
+            (&json!(true), &json!(n), &json!(1))
+        );
+        let place = format!("{}-", n / 10 + 1);
+        assert!(result["cursor"].as_str().unwrap().starts_with(&place), "{result}");
+    }
     for (user, client) in clients.iter_mut().enumerate() {
         for n in 0..100 {
             assert_eq!(client.next_json().await["id"], n * 10 + user);
@@ -331,7 +339,8 @@ async fn the_description_is_whole_and_what_it_describes_is_there() {
     operations.dedup();
     assert_eq!(operations.len(), count, "operation ids are unique");
 
-    let source = include_str!("../../src/http/api.rs");
+    let sources = [include_str!("../../src/http/api.rs"), include_str!("../../src/http/inbox.rs")];
+    let source = sources.concat();
     let routes = source.split(".route(\"").skip(1).map(|rest| rest.split('"').next().unwrap());
     for route in routes {
         let known = [route.to_owned(), format!("/api{route}")];

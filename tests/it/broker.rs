@@ -78,7 +78,7 @@ pub(crate) struct Replica {
 }
 
 const LIMIT: usize = 1000;
-pub(crate) const RETENTION: Retention = Retention { size: 10, ttl: Duration::from_secs(3600) };
+pub(crate) const RETENTION: Retention = Retention { size: 10, ttl: Duration::from_hours(1) };
 
 fn channels() -> Channels {
     Channels::new("user:{user_id}:notifications", "broadcast:notifications", "c:")

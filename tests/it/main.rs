@@ -12,6 +12,7 @@ mod delivery;
 mod docs;
 mod drain;
 mod harness;
+mod inbox;
 mod log;
 mod payloads;
 mod redis_access;

@@ -214,7 +214,7 @@ async fn commands_over_the_rate_get_errors_and_then_the_end() {
 
 #[tokio::test]
 async fn commands_of_an_inbox_that_is_not_there_are_answered_and_cost_nothing() {
-    let gateway = Gateway::builder().start().await;
+    let gateway = Gateway::builder().env("CAMPANILE_INBOX_SIZE", "0").start().await;
     let (mut client, connected) = Client::v1(&gateway, "ada", "").await;
     assert_eq!(connected["data"]["user_id"], "ada");
     for (n, command) in [

@@ -104,7 +104,7 @@ impl Memory {
         if is_new {
             let (user, payload) = (user.as_str(), payload.as_bytes());
             self.with_sink(|sink| {
-                sink.logged(&Logged { user, cursor, before, count, id, payload })
+                sink.logged(&Logged { user, cursor, before, count, id, payload });
             });
         }
         appended

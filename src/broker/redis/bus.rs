@@ -33,6 +33,8 @@ const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 /// A command that Redis does not take for this long ends the link.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_BUFFER: usize = 64 * 1024;
+/// Room for the line of facts of the log's messages: two cursors, two counts, a length.
+const FACTS: usize = 160;
 
 /// Probes that may be missing before the link counts as subscribed to the wrong server. One is published
 /// every 2 s.
@@ -203,7 +205,7 @@ impl Bus {
         let buffer = std::mem::take(&mut wire.buffer);
         let mut at = 0;
         while wire.skip == 0 {
-            let reply = resp::read(&buffer[at..], self.max_payload_bytes);
+            let reply = resp::read(&buffer[at..], self.longest_message());
             match reply.map_err(|_| "what came is not RESP2")? {
                 None => break,
                 Some((reply, length)) => {
@@ -253,13 +255,14 @@ impl Bus {
 
     fn user(&mut self, user: &str, channel: &str, payload: &[u8]) {
         match heard::read(payload) {
-            heard::Heard::Plain => self.sink.receive(Target::User(user), channel, payload),
+            // What only looks like the log's is counted as what it is: no JSON object.
+            heard::Heard::Plain | heard::Heard::Garbled => {
+                self.sink.receive(Target::User(user), channel, payload);
+            }
             heard::Heard::Logged { cursor, before, count, id, payload } => {
                 self.sink.logged(&Logged { user, cursor, before, count, id, payload });
             }
             heard::Heard::Changed { change, count } => self.sink.changed(user, &change, count),
-            // Counted as what it is: no JSON object.
-            heard::Heard::Garbled => self.sink.receive(Target::User(user), channel, payload),
         }
     }
 
@@ -284,6 +287,11 @@ impl Bus {
             Ok(Order::Nothing {}) => {}
             Err(_) => tracing::warn!("an order from another replica is not understood"),
         }
+    }
+
+    /// The log's messages have a line of facts and the id before the payload; the id is part of it too.
+    fn longest_message(&self) -> usize {
+        2 * self.max_payload_bytes + FACTS
     }
 
     fn own_probe(&self) -> String {

@@ -7,19 +7,19 @@ use super::bus::Probes;
 use super::log::Log;
 
 /// How often a new link is looked for, and a refused registration tried again.
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Registers for ever.
 pub(super) async fn keep(log: Arc<Log>, probes: Arc<Probes>, max_payload_bytes: usize) {
     let mut registered = 0;
-    let mut complained = false;
+    let mut complained_of = 0;
     loop {
         let link = probes.links();
         if link > registered {
             match log.register(max_payload_bytes).await {
-                Ok(()) => (registered, complained) = (link, false),
-                Err(away) if !complained => {
-                    complained = true;
+                Ok(()) => registered = link,
+                Err(away) if complained_of < link => {
+                    complained_of = link;
                     tracing::warn!(%away, "the function for publishers could not be registered");
                 }
                 Err(_) => {}

@@ -161,7 +161,8 @@ impl Log {
 
 /// `text` as a Lua string literal, whatever bytes it has.
 fn lua_string(text: &str) -> String {
-    let escaped: String = text.bytes().map(|byte| format!("\\{byte:03}")).collect();
+    let digits = text.bytes().map(|byte| format!("{byte:03}"));
+    let escaped = digits.fold(String::new(), |all, digits| all + "\\" + &digits);
     format!("\"{escaped}\"")
 }
 

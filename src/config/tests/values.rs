@@ -98,6 +98,8 @@ const GOOD: &[Good] = &[
     ("CAMPANILE_CONNECTIONS_PER_IP_PER_SECOND", "5", |c| format!("{:?}", c.limits.connections_per_ip_per_second), "Some(5)"),
     ("CAMPANILE_COMMANDS_PER_SECOND", "0", |c| format!("{:?}", c.limits.commands_per_second), "None"),
     ("CAMPANILE_TRUSTED_PROXIES", "10.0.0.0/8, ::1", |c| format!("{:?}", c.limits.trusted_proxies), "[10.0.0.0/8, ::1/128]"),
+    ("CAMPANILE_INBOX_SIZE", "0", |c| c.inbox.size.to_string(), "0"),
+    ("CAMPANILE_INBOX_TTL", "7d", |c| format!("{:?}", c.inbox.ttl), "604800s"),
     ("CAMPANILE_DRAIN_DELAY", "0", |c| format!("{:?}", c.drain.delay), "0ns"),
     ("CAMPANILE_DRAIN_DELAY", "0s", |c| format!("{:?}", c.drain.delay), "0ns"),
     ("CAMPANILE_DRAIN_WINDOW", "365d", |c| format!("{:?}", c.drain.window), "31536000s"),
@@ -107,6 +109,8 @@ const GOOD: &[Good] = &[
 
 #[rustfmt::skip]
 const BAD: &[(&str, &str, &str)] = &[
+    ("CAMPANILE_INBOX_SIZE", "10001", "is out of range"),
+    ("CAMPANILE_INBOX_TTL", "0", "has no unit"),
     ("CAMPANILE_LISTEN", "localhost:8080", "no IP address with a port"),
     ("CAMPANILE_LISTEN", ":8080", "no IP address with a port"),
     ("CAMPANILE_OPS_LISTEN", "0.0.0.0:99999", "no IP address with a port"),
