@@ -225,3 +225,18 @@ async fn a_replica_with_many_users_counts_them_anew_after_its_link_was_cut() {
     drop(members);
     replica.counts(0, 0).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn confirmations_are_read_while_a_crowd_is_subscribed_anew() {
+    // 60,000 confirmations of 260 bytes are 15 MB. A reader takes them as they come; one that only asks
+    // leaves them to Redis, which cuts the link.
+    let limit = "client-output-buffer-limit pubsub 4mb 0 0";
+    let server = Server::builder().config(limit).start().await;
+    let replica = Replica::redis(&server, "r1").await;
+    let members = crowd(&replica, 60_000).await;
+    assert_eq!(server.client_kill_pubsub().await, 1);
+    eventually("the link is cut", PATIENCE, async || !replica.broker.link().is_up()).await;
+    eventually("the link is up", PATIENCE, async || replica.broker.link().is_up()).await;
+    assert!(!server.log().contains("output buffer limits"), "{}", server.log());
+    drop(members);
+}
