@@ -104,14 +104,16 @@ pub(super) async fn publish(
     }
     let items: Vec<Result<Item, Problem>> =
         raw.iter().map(|raw| Item::read(raw.get(), gateway.publish.max_payload_bytes)).collect();
-    let mut payloads: Vec<(Target<'_>, String)> = Vec::new();
-    for item in &items {
-        match item {
-            Ok(item) => item.address(&mut payloads),
-            Err(problem) => gateway.count_invalid(problem),
-        }
+    for problem in items.iter().filter_map(|item| item.as_ref().err()) {
+        gateway.count_invalid(problem);
     }
-    for part in payloads.chunks(PIPELINE) {
+    // Made a pipeline at a time: 10,000 users of one large notification are 640 MB.
+    let mut payloads = items.iter().flatten().flat_map(Item::payloads);
+    loop {
+        let part: Vec<(Target<'_>, String)> = payloads.by_ref().take(PIPELINE).collect();
+        if part.is_empty() {
+            break;
+        }
         let part: Vec<(Target<'_>, &str)> =
             part.iter().map(|(target, payload)| (*target, payload.as_str())).collect();
         gateway.broker.publish_all(&part).await?;
@@ -143,20 +145,24 @@ impl Item {
         let now = Timestamp::now();
         let notification =
             Notification::parse(bare.as_bytes(), Target::Broadcast, MissingId::Fresh, now, limit)?;
+        // What is filled in counts too: replicas drop what is longer when they hear it.
+        let field = |user: &UserId| json_string(user.as_str()).len() + r#""user_id":,"#.len();
+        let longest_field = users.iter().map(field).max().unwrap_or_default();
+        if notification.body().len() + longest_field > limit {
+            return Err(Invalid::TooLarge { limit }.into());
+        }
         let id = RawValue::from_string(notification.id_json().to_owned())
             .map_err(|error| Problem::new("not_an_object", error.to_string()))?;
         Ok(Self { id, users, body: notification.body().to_owned() })
     }
 
-    /// Adds one payload per user.
-    fn address<'a>(&'a self, payloads: &mut Vec<(Target<'a>, String)>) {
-        if self.users.is_empty() {
-            payloads.push((Target::Broadcast, self.body.clone()));
-        }
-        for user in &self.users {
+    /// One payload per user.
+    fn payloads(&self) -> impl Iterator<Item = (Target<'_>, String)> {
+        let everyone = self.users.is_empty().then(|| (Target::Broadcast, self.body.clone()));
+        everyone.into_iter().chain(self.users.iter().map(|user| {
             let own = [("user_id", json_string(user.as_str()))];
-            payloads.push((Target::User(user.as_str()), rewrite(&self.body, &own, &[])));
-        }
+            (Target::User(user.as_str()), rewrite(&self.body, &own, &[]))
+        }))
     }
 }
 
