@@ -8,6 +8,7 @@ mod inbox;
 mod openapi;
 pub mod ops;
 mod origin;
+mod publication;
 mod publish;
 pub mod server;
 mod throttle;
@@ -16,8 +17,7 @@ mod upgrade;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use actix_http::HttpMessage;
-use actix_web::http::Uri;
+use actix_web::http::{Uri, header};
 use subtle::ConstantTimeEq;
 
 pub use error::Refusal;
@@ -61,12 +61,14 @@ impl Gateway {
     }
 
     fn client_ip(&self, request: &actix_http::Request) -> Option<IpAddr> {
-        let text = |name: &str| request.headers().get(name)?.to_str().ok();
+        // A proxy may add a line of its own instead of extending the client's.
+        let lines =
+            |name| Some(upgrade::header_list(request, name)).filter(|list| !list.is_empty());
         request.peer_addr().map(|peer| {
             client_ip::client_ip(
                 peer.ip(),
-                text("x-forwarded-for"),
-                text("forwarded"),
+                lines(header::X_FORWARDED_FOR).as_deref(),
+                lines(header::FORWARDED).as_deref(),
                 &self.limits.trusted_proxies,
             )
         })

@@ -1,55 +1,19 @@
 //! `POST /api/publish`: one notification, or an array of them, each for a user, several, or everyone.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::api::{read, success};
+use super::publication::{Item, Payload, Problem};
 use super::{Gateway, Refusal};
-use crate::broker::log;
-use crate::notification::{Invalid, MissingId, Notification, Target, UserId, json_string, rewrite};
+use crate::notification::Invalid;
 use crate::telemetry::Source;
 
 /// Items in one request.
 const MAX_ITEMS: usize = 1_000;
-/// Users of one item.
-const MAX_USERS: usize = 10_000;
 /// Payloads in one pipeline to Redis.
 const PIPELINE: usize = 256;
-
-/// Names that address an item and are no part of the notification.
-const ADDRESS: [&str; 4] = ["user_id", "userId", "user_ids", "broadcast"];
-
-#[derive(Deserialize)]
-struct Address<'a> {
-    #[serde(borrow)]
-    user_id: Option<Id<'a>>,
-    #[serde(borrow, rename = "userId")]
-    user_id_alias: Option<Id<'a>>,
-    #[serde(borrow)]
-    user_ids: Option<Vec<Id<'a>>>,
-    #[serde(default)]
-    broadcast: bool,
-}
-
-/// Users are named by text or number.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Id<'a> {
-    Text(#[serde(borrow)] std::borrow::Cow<'a, str>),
-    Number(i64),
-}
-
-impl Id<'_> {
-    fn user(&self) -> Result<UserId, Problem> {
-        let user = match self {
-            Self::Text(text) => UserId::new(text),
-            Self::Number(number) => UserId::new(&number.to_string()),
-        };
-        user.map_err(|error| Problem::from(Invalid::from(error)))
-    }
-}
 
 /// What became of one item.
 #[derive(Serialize)]
@@ -67,33 +31,6 @@ enum Outcome<'a> {
         ok: bool,
         error: &'a Problem,
     },
-}
-
-#[derive(Clone, Debug, Serialize)]
-struct Problem {
-    code: &'static str,
-    message: String,
-}
-
-impl Problem {
-    fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
-    }
-}
-
-impl From<Invalid> for Problem {
-    fn from(invalid: Invalid) -> Self {
-        Self::new(invalid.label(), invalid.to_string())
-    }
-}
-
-/// One item, ready to be published: to these users, or, if there are none, to everyone.
-struct Item {
-    id: Box<RawValue>,
-    /// The id as text.
-    key: String,
-    users: Vec<UserId>,
-    body: String,
 }
 
 pub(super) async fn publish(
@@ -120,13 +57,7 @@ pub(super) async fn publish(
     for problem in items.iter().filter_map(|item| item.as_ref().err()) {
         gateway.count_invalid(problem);
     }
-    let accepted: Vec<&Item> = items.iter().flatten().collect();
-    let mut cursors = if gateway.inbox.is_enabled() {
-        gateway.append(&accepted).await?.into_iter()
-    } else {
-        gateway.publish_live(&accepted).await?;
-        Vec::new().into_iter()
-    };
+    let mut cursors = gateway.deliver(&items).await?.into_iter();
     for _ in items.iter().flatten() {
         gateway.metrics.received(Source::Http);
     }
@@ -146,91 +77,32 @@ pub(super) async fn publish(
     Ok(success(&serde_json::json!({"results": outcomes})))
 }
 
-impl Item {
-    fn read(raw: &str, limit: usize) -> Result<Self, Problem> {
-        let address: Address<'_> = serde_json::from_str(raw).map_err(|error| {
-            let text = format!("expected an object with user_id, user_ids or broadcast: {error}");
-            Problem::new("not_an_object", text)
-        })?;
-        let users = address.users()?;
-        let bare = rewrite(raw, &[], &ADDRESS);
-        let now = Timestamp::now();
-        let notification =
-            Notification::parse(bare.as_bytes(), Target::Broadcast, MissingId::Fresh, now, limit)?;
-        let key = notification.id_text().into_owned();
-        let id = RawValue::from_string(notification.id_json().to_owned())
-            .map_err(|error| Problem::new("not_an_object", error.to_string()))?;
-        Ok(Self { id, key, users, body: notification.body().to_owned() })
-    }
-
-    /// Adds one payload per user.
-    fn address<'a>(&'a self, payloads: &mut Vec<(Target<'a>, String)>) {
-        if self.users.is_empty() {
-            payloads.push((Target::Broadcast, self.body.clone()));
-        }
-        for user in &self.users {
-            let own = [("user_id", json_string(user.as_str()))];
-            payloads.push((Target::User(user.as_str()), rewrite(&self.body, &own, &[])));
-        }
-    }
-}
-
-impl Address<'_> {
-    /// Nobody means everyone.
-    fn users(&self) -> Result<Vec<UserId>, Problem> {
-        let one = self.user_id.as_ref().or(self.user_id_alias.as_ref());
-        match (one, &self.user_ids, self.broadcast) {
-            (Some(one), None, false) => Ok(vec![one.user()?]),
-            (None, Some(several), false) if several.is_empty() => {
-                Err(Problem::new("user_id", "user_ids is empty"))
-            }
-            (None, Some(several), false) if several.len() > MAX_USERS => {
-                Err(Problem::new("too_many", format!("at most {MAX_USERS} user_ids")))
-            }
-            (None, Some(several), false) => several.iter().map(Id::user).collect(),
-            (None, None, true) => Ok(Vec::new()),
-            _ => Err(Problem::new("user_id", "give one of user_id, user_ids and broadcast:true")),
-        }
-    }
-}
-
 impl Gateway {
-    /// Appends to the users' logs; the cursors, in order of items and users. What is for everyone is only
-    /// published: it is in nobody's log.
-    async fn append(&self, items: &[&Item]) -> Result<Vec<String>, Refusal> {
+    /// Hands everything to the broker, in order; with an inbox, the cursor of each user's.
+    async fn deliver(&self, items: &[Result<Item, Problem>]) -> Result<Vec<String>, Refusal> {
         let mut cursors = Vec::new();
-        for item in items {
-            if item.users.is_empty() {
-                self.broker.publish(Target::Broadcast, &item.body).await?;
+        let mut payloads = items.iter().flatten().flat_map(Item::payloads);
+        loop {
+            // Made a pipeline at a time: 10,000 users of one large notification are 640 MB.
+            let part: Vec<Payload<'_>> = payloads.by_ref().take(PIPELINE).collect();
+            if part.is_empty() {
+                return Ok(cursors);
+            }
+            // What is for everyone is in nobody's log.
+            let is_kept =
+                |payload: &&Payload<'_>| self.inbox.is_enabled() && payload.user.is_some();
+            let (kept, live): (Vec<_>, Vec<_>) = part.iter().partition(is_kept);
+            let live: Vec<_> =
+                live.iter().map(|payload| (payload.target(), &*payload.text)).collect();
+            if !live.is_empty() {
+                self.broker.publish_all(&live).await?;
+            }
+            let kept: Vec<_> = kept.iter().filter_map(|payload| payload.item()).collect();
+            if !kept.is_empty() {
+                let appended = self.broker.append(&kept).await?;
+                cursors.extend(appended.iter().map(|appended| appended.cursor.to_string()));
             }
         }
-        let mut payloads = Vec::new();
-        for item in items {
-            for user in &item.users {
-                let own = [("user_id", json_string(user.as_str()))];
-                payloads.push((user, &item.key, rewrite(&item.body, &own, &[])));
-            }
-        }
-        for part in payloads.chunks(PIPELINE) {
-            let part: Vec<log::Item<'_>> =
-                part.iter().map(|(user, id, payload)| log::Item { user, id, payload }).collect();
-            let appended = self.broker.append(&part).await?;
-            cursors.extend(appended.iter().map(|appended| appended.cursor.to_string()));
-        }
-        Ok(cursors)
-    }
-
-    async fn publish_live(&self, items: &[&Item]) -> Result<(), Refusal> {
-        let mut payloads = Vec::new();
-        for item in items {
-            item.address(&mut payloads);
-        }
-        for part in payloads.chunks(PIPELINE) {
-            let part: Vec<(Target<'_>, &str)> =
-                part.iter().map(|(target, payload)| (*target, payload.as_str())).collect();
-            self.broker.publish_all(&part).await?;
-        }
-        Ok(())
     }
 
     fn count_invalid(&self, problem: &Problem) {

@@ -143,7 +143,11 @@ async fn admit(
 
 /// Waits until the user's channel is heard, and until all replicas have counted the socket.
 async fn enter(gateway: &Gateway, mut membership: Membership) -> Result<Membership, Refusal> {
-    // Checked again, now that it is counted: others may have joined since.
+    // Checked again, now that it is counted: others may have joined since, and a drain may have begun,
+    // which closes whoever has joined before it looks.
+    if gateway.drain.is_closing() {
+        return Err(Refusal::draining());
+    }
     if gateway.limits.max_connections.is_some_and(|limit| gateway.hub.connections() > limit) {
         return Err(Refusal::full());
     }
@@ -203,7 +207,7 @@ fn text(request: &Request, name: HeaderName) -> Option<&str> {
     request.headers().get(name)?.to_str().ok()
 }
 
-fn header_list(request: &Request, name: HeaderName) -> String {
+pub(super) fn header_list(request: &Request, name: HeaderName) -> String {
     header_list_by(request, name, ",")
 }
 

@@ -77,6 +77,8 @@ impl Mailbox {
         while self.unread() > HIGH_WATER {
             self.relieved.notified().await;
         }
+        // One is told; it tells the next who waits.
+        self.relieved.notify_one();
     }
 }
 

@@ -96,6 +96,11 @@ impl Outbox {
         dropped
     }
 
+    /// Drops everything; how many notifications that were.
+    pub fn clear(&mut self) -> usize {
+        std::mem::take(self).items.iter().filter(|item| item.parcel.is_some()).count()
+    }
+
     /// The unwritten bytes, as many slices as fit.
     pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let mut skip = self.written;

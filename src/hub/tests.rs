@@ -123,3 +123,18 @@ async fn counts_are_told_as_they_are_not_as_they_changed() {
     hub.recount_all();
     assert_eq!(hub.recounted(), [(user("a"), 1)]);
 }
+
+#[tokio::test]
+async fn everyone_who_waits_for_a_worker_goes_on_when_it_has_caught_up() {
+    const LETTERS: usize = 70_000;
+    let hub = Hub::new();
+    let (_, mailbox) = hub.add_lane();
+    let mut batch = Batch::new(hub.lanes());
+    for _ in 0..LETTERS {
+        batch.push_to_all(&|| Letter::Drain(Duration::ZERO));
+    }
+    batch.send();
+    let catches_up = async { mailbox.done(LETTERS) };
+    let all = async { tokio::join!(mailbox.relief(), mailbox.relief(), catches_up) };
+    tokio::time::timeout(Duration::from_secs(5), all).await.unwrap();
+}

@@ -142,7 +142,7 @@ impl Conn {
     pub(super) fn over(&self, lane: &Lane, reason: CloseReason) {
         let mut state = self.state.borrow_mut();
         let reason = *state.ending.get_or_insert(reason);
-        let (queued, unsent) = (state.outbox.bytes(), state.outbox.abandon());
+        let (queued, unsent) = (state.outbox.bytes(), state.outbox.clear());
         let metrics = &lane.rig.metrics;
         metrics.queued(queued, 0);
         metrics.dropped(reason.label(), unsent);

@@ -100,7 +100,9 @@ impl Conn {
         }
         match result {
             Ok(()) => true,
-            Err(_) if ending => false,
+            // Whatever else comes is read and dropped: closing over it would reset the connection, and
+            // the peer might never see why.
+            Err(_) if ending => true,
             Err(violation) => {
                 self.close(lane, violation.reason());
                 true

@@ -132,3 +132,19 @@ async fn a_draining_replica_and_one_without_redis_refuse_and_tell_when_to_come_b
     drop(open);
     assert!(gateway.wait_exit(PATIENCE).await.success());
 }
+
+#[tokio::test]
+async fn the_line_that_a_proxy_adds_counts_and_not_the_one_its_client_made_up() {
+    let gateway = Gateway::builder()
+        .env("CAMPANILE_CONNECTIONS_PER_IP_PER_SECOND", "1")
+        .env("CAMPANILE_TRUSTED_PROXIES", "127.0.0.0/8")
+        .start()
+        .await;
+    let mut let_in = 0;
+    for n in 0..20 {
+        let to = Connect::to(&gateway, "/ws").user("ada");
+        let to = to.header("X-Forwarded-For", &format!("198.51.100.{n}"));
+        let_in += usize::from(to.header("X-Forwarded-For", "203.0.113.9").await.is_ok());
+    }
+    assert!(let_in < 20, "every invented address had a rate of its own");
+}

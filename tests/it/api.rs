@@ -362,3 +362,39 @@ fn assert_references(document: &Value, value: &Value) {
         _ => {}
     }
 }
+
+#[tokio::test]
+async fn what_was_accepted_at_the_limit_arrives() {
+    let redis = Redis::start().await;
+    let gateway = with_keys(&redis).start().await;
+    let mut ada = Client::bare(&gateway, "ada").await;
+    let (mut accepted, mut refused) = (0, 0);
+    for length in (65_000..65_600).step_by(20) {
+        let body = json!({ "user_id": "ada", "message": "x".repeat(length) }).to_string();
+        match post(&gateway, "/api/publish", KEYS[0], &body).await {
+            answer if answer.status == 200 => {
+                accepted += 1;
+                assert_eq!(ada.next_json().await["message"].as_str().unwrap().len(), length);
+            }
+            answer => {
+                refused += 1;
+                assert_error("too large", &answer, 400, "too_large");
+            }
+        }
+    }
+    assert!(accepted > 0 && refused > 0, "{accepted} accepted, {refused} refused");
+}
+
+#[tokio::test]
+async fn a_large_notification_for_10000_users_is_not_held_10000_times() {
+    let redis = Redis::start().await;
+    let gateway = with_keys(&redis).start().await;
+    let users: Vec<u32> = (0..10_000).collect();
+    let results =
+        publish(&gateway, &json!({ "user_ids": users, "message": "x".repeat(50_000) })).await;
+    assert_eq!(results[0]["users"], 10_000);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", gateway.pid())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let kilobytes: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(kilobytes < 250_000, "{kilobytes} kB at the peak");
+}

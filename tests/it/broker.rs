@@ -220,3 +220,53 @@ async fn a_payload_beyond_the_limit_is_skipped_and_the_next_is_heard() {
         ])
         .await;
 }
+
+/// Joins `count` users and waits until all are heard and counted.
+async fn crowd(replica: &Replica, count: u32) -> Vec<Membership> {
+    let mut members: Vec<Membership> = (0..count)
+        .map(|slot| {
+            let user = UserId::new(&format!("{slot}-{}", "x".repeat(200))).unwrap();
+            replica.hub.join(&user, Address { lane: 0, slot, generation: 0 })
+        })
+        .collect();
+    for member in &mut members {
+        within("the subscription", PATIENCE, member.subscribed()).await;
+    }
+    replica.counts(count.into(), count.into()).await;
+    members
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_with_many_users_counts_them_anew_after_its_link_was_cut() {
+    let server = Server::start().await;
+    let replica = Replica::redis(&server, "r1").await;
+    let members = crowd(&replica, 20_000).await;
+    assert_eq!(server.client_kill_pubsub().await, 1);
+    eventually("the link is cut", PATIENCE, async || !replica.broker.link().is_up()).await;
+    eventually("the link is up", PATIENCE, async || replica.broker.link().is_up()).await;
+    let heartbeat = redis::Cmd::zscore("c:{presence}:replicas", "r1");
+    let before: Option<f64> = server.ask(&heartbeat).await;
+    eventually("a heartbeat, which ends the recount", PATIENCE, async || {
+        let now: Option<f64> = server.ask(&heartbeat).await;
+        now.is_some() && now > before
+    })
+    .await;
+    replica.counts(20_000, 20_000).await;
+    drop(members);
+    replica.counts(0, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn confirmations_are_read_while_a_crowd_is_subscribed_anew() {
+    // 60,000 confirmations of 260 bytes are 15 MB. A reader takes them as they come; one that only asks
+    // leaves them to Redis, which cuts the link.
+    let limit = "client-output-buffer-limit pubsub 4mb 0 0";
+    let server = Server::builder().config(limit).start().await;
+    let replica = Replica::redis(&server, "r1").await;
+    let members = crowd(&replica, 60_000).await;
+    assert_eq!(server.client_kill_pubsub().await, 1);
+    eventually("the link is cut", PATIENCE, async || !replica.broker.link().is_up()).await;
+    eventually("the link is up", PATIENCE, async || replica.broker.link().is_up()).await;
+    assert!(!server.log().contains("output buffer limits"), "{}", server.log());
+    drop(members);
+}

@@ -181,3 +181,21 @@ async fn sigterm_ends_a_replica_whose_redis_is_away_or_frozen() {
         assert!(status.success(), "{status}");
     }
 }
+
+#[tokio::test]
+async fn a_client_that_says_who_it_is_after_the_drain_began_is_sent_elsewhere() {
+    let redis = Redis::start().await;
+    let gateway = builder(&redis).env("CAMPANILE_DRAIN_DELAY", "0s").start().await;
+    let _holds_the_drain_open = Swarm::open(50, |number| mixed(&gateway, number)).await;
+    let late = Client::connect(&gateway, "/ws/notifications").protocol("campanile.v1");
+    let mut late = late.await.unwrap();
+    gateway.term();
+    eventually("new ones are refused", PATIENCE, async || {
+        mixed(&gateway, 1).await.is_err_and(|refused| refused.status == 503)
+    })
+    .await;
+    let token = crate::support::token::for_user("ada");
+    late.send_json(&serde_json::json!({ "type": "auth", "token": token })).await;
+    assert_eq!(late.next_json().await["data"]["code"], "draining");
+    assert_eq!(late.next_close().await.0, 1012);
+}

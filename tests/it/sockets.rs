@@ -329,3 +329,27 @@ async fn a_peer_that_read_too_little_is_told_so_when_it_reads_again() {
     closed(&gateway, "too_slow", 1.0).await;
     gateway.metric_becomes("campanile_send_queue_bytes", &[], |bytes| bytes.abs() < 0.5).await;
 }
+
+#[tokio::test]
+async fn the_reason_reaches_a_client_that_is_still_sending_its_too_big_frame() {
+    let gateway = Gateway::builder().start().await;
+    let mut client = raw(&gateway, "/ws").await;
+    client.write(&frame(raw::TEXT, &vec![b'x'; 3_000_000])).await.unwrap();
+    assert_eq!(client.next_close().await.0, 1009);
+}
+
+#[tokio::test]
+async fn the_bytes_queued_for_a_client_that_closes_are_counted_off_once() {
+    const QUEUED: &str = "campanile_send_queue_bytes";
+    let redis = Redis::start().await;
+    let gateway = Gateway::start(&redis).await;
+    let mut client = raw(&gateway, "/api/ws").await;
+    let payload = format!(r#"{{"message":"{}"}}"#, "x".repeat(40_000));
+    while gateway.metrics().await.value(QUEUED, &[]) == 0.0 {
+        redis.publish("user:ada:notifications", &payload).await;
+    }
+    client.write(&frame(raw::CLOSE, &[])).await.unwrap();
+    closed(&gateway, "normal", 1.0).await;
+    client.read_to_end().await;
+    gateway.metric_is(QUEUED, 0.0).await;
+}

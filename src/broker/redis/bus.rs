@@ -20,6 +20,9 @@ use crate::telemetry::Metrics;
 
 /// Channels in one SUBSCRIBE: 400,000 a second, where one by one it is 20,000.
 const SUBSCRIBE_BATCH: usize = 512;
+/// Channels asked for and not yet confirmed. The confirmations of a million wait in Redis when nobody reads
+/// them meanwhile, and it cuts the link at 32 MB (`client-output-buffer-limit pubsub`).
+const MAX_UNCONFIRMED: usize = 16 * SUBSCRIBE_BATCH;
 /// Pause after looking at the hub's changes, so that those of a few milliseconds share a command.
 const COALESCE: Duration = Duration::from_millis(2);
 /// How often the link is proved alive and unsubscribing is looked at.
@@ -124,6 +127,7 @@ impl Bus {
             buffer: BytesMut::with_capacity(READ_BUFFER),
             skip: 0,
             unconfirmed: 0,
+            all_asked_for: false,
             asked: None,
         };
         match self.serve(&mut wire).await {
@@ -148,6 +152,9 @@ impl Bus {
         let everyone = self.interest.everyone();
         tracing::debug!(users = everyone.len(), "subscribing anew");
         self.subscribe(wire, &everyone).await?;
+        drop(everyone);
+        wire.all_asked_for = true;
+        self.note_complete(wire);
         let mut probe = tokio::time::interval(PROBE_INTERVAL);
         probe.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let interest = self.interest.clone();
@@ -156,10 +163,7 @@ impl Bus {
             tokio::select! {
                 read = wire.read() => {
                     read?;
-                    self.understand(wire)?;
-                    while let Some(relief) = self.sink.relief() {
-                        relief.await;
-                    }
+                    self.digest(wire).await?;
                 }
                 () = wanted(&*interest, coalesced) => {
                     coalesced = Instant::now() + COALESCE;
@@ -196,6 +200,20 @@ impl Bus {
     async fn subscribe(&mut self, wire: &mut Wire, users: &[UserId]) -> Result<(), Ended> {
         for users in users.chunks(SUBSCRIBE_BATCH) {
             wire.subscribe(users.iter().map(|user| self.channels.user(user.as_str()))).await?;
+            while wire.unconfirmed > MAX_UNCONFIRMED {
+                let read = timeout(SILENCE, wire.read()).await;
+                read.map_err(|_elapsed| format!("nothing confirmed for {SILENCE:?}"))??;
+                self.digest(wire).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Acts on what was read, and reads no more until the workers have caught up.
+    async fn digest(&mut self, wire: &mut Wire) -> Result<(), Ended> {
+        self.understand(wire)?;
+        while let Some(relief) = self.sink.relief() {
+            relief.await;
         }
         Ok(())
     }
@@ -274,7 +292,12 @@ impl Bus {
             self.metrics.redis_subscriptions.inc();
         }
         wire.unconfirmed = wire.unconfirmed.saturating_sub(1);
-        if wire.unconfirmed == 0 && !self.link.is_up() {
+        self.note_complete(wire);
+    }
+
+    /// The link is up once everyone is subscribed.
+    fn note_complete(&self, wire: &Wire) {
+        if wire.all_asked_for && wire.unconfirmed == 0 && !self.link.is_up() {
             self.link.set(true);
             self.metrics.redis_connected.set(1);
             tracing::info!(redis = self.endpoint.address(), "subscribed to Redis");
@@ -314,6 +337,8 @@ struct Wire {
     /// Bytes of an oversized payload still to come.
     skip: usize,
     unconfirmed: usize,
+    /// Everyone whom the hub held when the link was made has been asked for.
+    all_asked_for: bool,
     /// When the first of the PINGs went out since which nothing was heard. Not the time of what was
     /// heard last: to a process that was frozen, that is long ago on the best of links.
     asked: Option<Instant>,

@@ -17,7 +17,8 @@ if last and redis.call('EXISTS', KEYS[5]) == 0 then
   redis.call('RENAME', KEYS[4], KEYS[5])
   redis.call('ZADD', KEYS[1], 0, ARGV[2])
 end
-local part = redis.call('HSCAN', KEYS[5], 0, 'COUNT', ARGV[3])[2]
+-- Not HSCAN: started anew it finds nothing where the calls before have taken everything, and never ends.
+local part = redis.call('HRANDFIELD', KEYS[5], ARGV[3], 'WITHVALUES')
 local change = 0
 for i = 1, #part, 2 do
   local sockets = tonumber(part[i + 1])
