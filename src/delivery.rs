@@ -23,10 +23,12 @@ impl Parcel {
         Self { notification, received, frames: Default::default() }
     }
 
+    /// What all its frames are encoded from.
     pub fn notification(&self) -> &Notification {
         &self.notification
     }
 
+    /// When the broker handed it over; `campanile_delivery_seconds` counts from here.
     pub fn received(&self) -> Instant {
         self.received
     }

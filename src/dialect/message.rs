@@ -7,31 +7,46 @@ use crate::notification::UserId;
 /// What the gateway says to one client, apart from notifications.
 #[derive(Debug)]
 pub enum Message<'a> {
+    /// The answer to [`Command::Ping`](super::Command::Ping).
     Pong {
+        /// The `ref` of the command, echoed.
         reference: Option<&'a RawValue>,
     },
     /// `code` is stable and meant for programs, `text` for people.
     Error {
+        /// Such as `rate_limited`.
         code: &'a str,
+        /// May change with any release.
         text: &'a str,
+        /// The `ref` of what was wrong, if it had one.
         reference: Option<&'a RawValue>,
     },
+    /// The greeting; comes before every notification.
     Connected {
+        /// The connection's name in the logs of this gateway.
         connection_id: &'a str,
+        /// Whom the token named.
         user: &'a UserId,
+        /// How often the client can expect a ping; seconds on the wire.
         ping_interval: Duration,
     },
     /// A `refresh` was accepted; `None`: the new token does not expire.
     Refreshed {
+        /// Whole seconds on the wire.
         expires_in: Option<Duration>,
+        /// The `ref` of the command, echoed.
         reference: Option<&'a RawValue>,
     },
+    /// The connection ends with its token, unless a `refresh` comes first.
     TokenExpiring {
+        /// Whole seconds on the wire.
         left: Duration,
     },
     /// The connection is about to be closed; come back after `after`.
     Reconnect {
+        /// Milliseconds on the wire; spread, so that clients do not return all at once.
         after: Duration,
+        /// Why, in one word for programs.
         reason: &'a str,
     },
 }

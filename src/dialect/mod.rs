@@ -27,11 +27,14 @@ pub enum Dialect {
 /// How a notification is written. Dialects of one form share the encoded frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
+    /// `{"type":"notification","data":{…}}`.
     Envelope,
+    /// The object alone.
     Bare,
 }
 
 impl Form {
+    /// Indexed by `form as usize`, as the frames of a parcel are.
     pub const ALL: [Self; 2] = [Self::Envelope, Self::Bare];
 
     /// Appends `notification` to `out`.
@@ -44,6 +47,7 @@ impl Form {
 }
 
 impl Dialect {
+    /// For metrics that must exist before the first socket does.
     pub const ALL: [Self; 3] = [Self::Envelope, Self::Campanile, Self::Bare];
 
     /// The value of the metrics' `dialect` label.
@@ -55,6 +59,7 @@ impl Dialect {
         }
     }
 
+    /// Which of the shared frames its sockets get.
     pub fn form(self) -> Form {
         match self {
             Self::Envelope | Self::Campanile => Form::Envelope,
