@@ -21,10 +21,12 @@ impl Drain {
         self.0.fetch_max(CLOSING, Ordering::AcqRel);
     }
 
+    /// Whether [`leave`](Self::leave) or [`close`](Self::close) was called: `/readyz` says 503.
     pub fn is_leaving(&self) -> bool {
         self.0.load(Ordering::Acquire) != SERVING
     }
 
+    /// Whether [`close`](Self::close) was called: upgrades are answered with 503.
     pub fn is_closing(&self) -> bool {
         self.0.load(Ordering::Acquire) == CLOSING
     }

@@ -1,4 +1,34 @@
-//! Campanile, a notification gateway.
+//! Campanile, a notification gateway: backends publish a notification for a user, and every socket
+//! that user has open, on any replica, gets it at once. Replicas share nothing but Redis; publishing
+//! always goes through the broker, so local and remote users take the same path.
+//!
+//! ```text
+//! PUBLISH ───────────► channel ─► broker ─► router ─► hub ─► mailbox ─► lane ─► outbox ─► socket
+//! POST /api/publish ─► http ─────►   ▲      Parcel     │     one per worker │
+//!                                    └──── interest ◄──┘                    └─► session, dialect
+//! ```
+//!
+//! The modules, each after those it builds on:
+//!
+//! * [`notification`]: users, the notification parsed once, why a payload is refused
+//! * [`config`]: flags and variables to one validated struct per concern, or every problem at once
+//! * [`auth`]: token to identity (RFC 7519, RFC 7517), and where a request carries its token
+//! * [`dialect`]: how each kind of client speaks; text in, text out
+//! * [`session`]: one connection as a state machine without IO or clock, and the table of close reasons
+//! * [`delivery`]: a notification on its way, its frame encoded at most once per form
+//! * [`telemetry`]: every metric, and the log
+//! * [`broker`]: what replicas share, through Redis or in one process
+//! * [`hub`]: who is connected, a mailbox per worker, an outbox per socket
+//! * [`inbox`]: what a user can see and do in the log, for sockets and HTTP alike
+//! * [`router`]: payload to [`delivery::Parcel`] to mailboxes
+//! * [`socket`]: the upgraded stream (RFC 6455): frames, reading, writing, timeouts, closing
+//! * [`drain`]: how far this replica has come in stopping
+//! * [`http`]: upgrade admission, the API (RFC 9110), probes and metrics
+//! * [`demo`]: the page of `campanile demo`
+//! * [`app`]: builds all of it; owns the order of starting and stopping
+//! * [`cli`]: the commands, and every line a person reads on a terminal
+
+#![warn(missing_docs)]
 
 pub mod app;
 pub mod auth;

@@ -30,6 +30,7 @@ pub struct Router {
 }
 
 impl Router {
+    /// Workers that register with `hub` later are met before the next batch.
     pub fn new(hub: Arc<Hub>, metrics: Arc<Metrics>, max_payload_bytes: usize) -> Self {
         let batch = Batch::new(hub.lanes());
         Self { hub, metrics, batch, max_payload_bytes, complained: None }

@@ -22,8 +22,11 @@ pub struct Request<'a> {
 /// Where a token was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carrier {
+    /// `Authorization: Bearer` (RFC 6750 §2.1), which browsers cannot set on a WebSocket.
     Authorization,
+    /// `bearer.<token>`, offered beside another subprotocol (RFC 6455 §11.3.4).
     Subprotocol,
+    /// `?token=`: ends up in the logs of proxies, and [`redact_query`] keeps it out of ours.
     Query,
     /// Browsers send it from any page, so the caller must require an allowed Origin.
     Cookie,
@@ -32,7 +35,9 @@ pub enum Carrier {
 /// A token as it was carried; not verified. Has no `Debug`, so that it cannot slip into a log.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Found<'a> {
+    /// Not empty; percent-decoded when it came in the query.
     pub token: Cow<'a, str>,
+    /// Decides whether an Origin is required, see [`Carrier::Cookie`].
     pub carrier: Carrier,
 }
 

@@ -10,8 +10,10 @@ use crate::notification::UserId;
 /// Why no token could be made.
 #[derive(Debug, thiserror::Error)]
 pub enum MintError {
+    /// Only HS256 is minted, so a private key would not help.
     #[error("no JWT secret is configured; only a secret can sign, a public key or a JWKS cannot")]
     NoSecret,
+    /// The crypto library refused the key or the claims.
     #[error("the token could not be signed")]
     Sign(#[source] jsonwebtoken::errors::Error),
 }

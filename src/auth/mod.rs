@@ -31,6 +31,7 @@ use crate::notification::UserId;
 /// Who a verified token speaks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
+    /// From the configured claim, else the first present of `sub`, `user_id`, `userId`.
     pub user: UserId,
     /// The token's `exp`, without the leeway. `None`: the token does not expire.
     pub expires_at: Option<SystemTime>,

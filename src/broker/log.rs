@@ -16,8 +16,11 @@ pub struct Retention {
 /// What to append: a payload that has passed [`crate::notification::Notification::parse`], under its id.
 #[derive(Clone, Copy, Debug)]
 pub struct Item<'a> {
+    /// Whose log.
     pub user: &'a UserId,
+    /// Appended once, whoever repeats it, until it is trimmed.
     pub id: &'a str,
+    /// A JSON object.
     pub payload: &'a str,
 }
 
@@ -26,7 +29,9 @@ pub struct Item<'a> {
 pub struct Appended {
     /// `false`: the id was there already, and nothing was published.
     pub is_new: bool,
+    /// The entry's place, that of the first time.
     pub cursor: Cursor,
+    /// As it is now.
     pub count: Count,
 }
 
@@ -35,15 +40,20 @@ pub struct Appended {
 pub struct Marked {
     /// `false`: there is no such entry (any more).
     pub found: bool,
+    /// As it is now.
     pub count: Count,
 }
 
 /// One entry as it is kept. The payload may lack what [`crate::notification::Notification::parse`] fills in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
+    /// Its place.
     pub cursor: Cursor,
+    /// Neither read nor covered by a later "all read".
     pub unread: bool,
+    /// As text, whether it is a string or a number in the payload.
     pub id: String,
+    /// As it was appended.
     pub payload: String,
 }
 
@@ -52,6 +62,7 @@ pub struct Entry {
 pub struct Summary {
     /// The newest entry's, also when that was deleted or trimmed.
     pub cursor: Cursor,
+    /// What is unread.
     pub count: Count,
 }
 
@@ -61,19 +72,29 @@ pub struct Since {
     /// Nothing is missing between the cursor and the first entry here. If something is, the entries are
     /// the oldest that are kept.
     pub whole: bool,
+    /// Oldest first.
     pub entries: Vec<Entry>,
 }
 
 /// What a client can do to an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {
+    /// Stays, and counts no longer.
     Read,
+    /// Its payload is gone at once; its id stays known until it is trimmed.
     Deleted,
 }
 
 /// A change of a log that every replica hears.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change<'a> {
-    Marked { id: &'a str, mark: Mark },
+    /// One entry.
+    Marked {
+        /// As text.
+        id: &'a str,
+        /// What it is now.
+        mark: Mark,
+    },
+    /// Every entry so far.
     AllRead,
 }

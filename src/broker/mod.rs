@@ -19,7 +19,9 @@ use log::{Appended, Count, Entry, Item, Mark, Marked, Since, Summary};
 /// Users whose channel has to be subscribed, or no more.
 #[derive(Debug, Default)]
 pub struct Changes {
+    /// To be subscribed, in the order they came.
     pub wanted: Vec<UserId>,
+    /// To be unsubscribed; their last socket left a linger ago.
     pub unwanted: Vec<UserId>,
 }
 
@@ -43,20 +45,28 @@ pub trait Interest: Send + Sync + 'static {
     fn recount_all(&self);
     /// Told when [`recounted`](Self::recounted) has something.
     fn recount(&self) -> &Notify;
+    /// Sockets on this replica, those about to open included.
     fn connections(&self) -> usize;
+    /// Users with at least one socket on this replica.
     fn users(&self) -> usize;
+    /// Sockets of `user` on this replica.
     fn connections_of(&self, user: &str) -> usize;
 }
 
 /// An entry was appended to the log of a user, on whichever replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Logged<'a> {
+    /// As in the channel, not yet checked.
     pub user: &'a str,
+    /// The entry's place.
     pub cursor: Cursor,
     /// The entry's before it; what does not follow the last one heard shows a gap.
     pub before: Cursor,
+    /// What is unread with it.
     pub count: log::Count,
+    /// The id it is kept under, as text.
     pub id: &'a str,
+    /// As it was appended; what is missing is filled in by whoever reads it.
     pub payload: &'a [u8],
 }
 
@@ -121,17 +131,21 @@ pub struct Away(pub String);
 pub struct Census {
     /// Distinct users with at least one.
     pub users: u64,
+    /// All of them, whoever they belong to.
     pub connections: u64,
 }
 
 /// The way replicas share.
 #[derive(Clone)]
 pub enum Broker {
+    /// One replica, no server: what is shared lives in this process.
     Memory(Arc<memory::Memory>),
+    /// Any number of replicas; needs a Redis 7.0 or newer, or one compatible with it.
     Redis(Arc<redis::Redis>),
 }
 
 impl Broker {
+    /// The embedded broker's is up from its start on.
     pub fn link(&self) -> &Link {
         match self {
             Self::Memory(memory) => memory.link(),

@@ -14,8 +14,10 @@ use crate::notification::UserId;
 #[derive(clap::Parser, Clone, Debug)]
 #[command(name = "campanile", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
+    /// `None` when options of `serve`, or nothing at all, follow the program's name.
     #[command(subcommand)]
     pub command: Option<Command>,
+    /// Read only when no command is named.
     #[command(flatten)]
     pub serve: ServeArgs,
 }
@@ -27,6 +29,7 @@ impl Cli {
     }
 }
 
+/// What to run; each variant's text is its help.
 #[derive(clap::Subcommand, Clone, Debug)]
 pub enum Command {
     /// Run one replica.
@@ -48,8 +51,10 @@ pub enum Command {
     Healthcheck(Healthcheck),
 }
 
+/// Options of `campanile publish`: the notification, and the way it takes.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Publish {
+    /// Who gets it.
     #[command(flatten)]
     pub target: Target,
 
@@ -87,9 +92,11 @@ pub struct Publish {
     )]
     pub key: Option<Secret>,
 
+    /// The way to Redis, unused with `--gateway`.
     #[command(flatten)]
     pub redis: RedisArgs,
 
+    /// Must name the same channels as the gateways do.
     #[command(flatten)]
     pub channels: ChannelsArgs,
 }
@@ -107,6 +114,7 @@ pub struct Target {
     pub broadcast: bool,
 }
 
+/// Options of `campanile token`.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Token {
     /// The user the token is for.
@@ -122,15 +130,19 @@ pub struct Token {
     )]
     pub ttl: Duration,
 
+    /// The first of several signs.
     #[command(flatten)]
     pub secret: JwtSecretArgs,
 
+    /// Written into the token, so that a gateway configured alike accepts it.
     #[command(flatten)]
     pub claims: JwtClaimsArgs,
 }
 
+/// Options of `campanile healthcheck`.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Healthcheck {
+    /// Where this host's replica answers `/readyz`.
     #[command(flatten)]
     pub ops: OpsArgs,
 }

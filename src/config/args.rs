@@ -16,32 +16,33 @@ use super::{Auth, Config, Limits, Problems, Publish, Setting, Warning};
 #[derive(clap::Args, Clone, Debug)]
 pub struct ServeArgs {
     #[command(flatten)]
-    pub listen: ListenArgs,
+    pub(crate) listen: ListenArgs,
     #[command(flatten)]
-    pub redis: RedisArgs,
+    pub(crate) redis: RedisArgs,
     #[command(flatten)]
-    pub channels: ChannelsArgs,
+    pub(crate) channels: ChannelsArgs,
     #[command(flatten)]
-    pub auth: AuthArgs,
+    pub(crate) auth: AuthArgs,
     #[command(flatten)]
-    pub origins: OriginsArgs,
+    pub(crate) origins: OriginsArgs,
     #[command(flatten)]
-    pub publish: PublishArgs,
+    pub(crate) publish: PublishArgs,
     #[command(flatten)]
-    pub inbox: InboxArgs,
+    pub(crate) inbox: InboxArgs,
     #[command(flatten)]
-    pub keepalive: KeepaliveArgs,
+    pub(crate) keepalive: KeepaliveArgs,
     #[command(flatten)]
-    pub limits: LimitsArgs,
+    pub(crate) limits: LimitsArgs,
     #[command(flatten)]
-    pub drain: DrainArgs,
+    pub(crate) drain: DrainArgs,
     #[command(flatten)]
-    pub log: LogArgs,
+    pub(crate) log: LogArgs,
 }
 
 /// Whether a configuration without any key to verify tokens is a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JwtKey {
+    /// For `serve`: it would refuse every client.
     Required,
     /// The caller supplies its own.
     Optional,

@@ -11,9 +11,13 @@ pub struct Auth {
     pub secrets: Vec<Secret>,
     /// PEM of an RSA, EC or Ed25519 public key (or several, concatenated).
     pub public_key_file: Option<PathBuf>,
+    /// `http://` or `https://` address of a JWK Set (RFC 7517 §5), without user and password.
     pub jwks_url: Option<String>,
+    /// What `iss` must equal (RFC 7519 §4.1.1); `None`: not checked.
     pub issuer: Option<String>,
+    /// What `aud` must be or contain (RFC 7519 §4.1.3); `None`: not checked.
     pub audience: Option<String>,
+    /// Clock skew forgiven with `exp` and `nbf` (RFC 7519 §4.1.4).
     pub leeway: Duration,
     /// `None`: the first present of `sub`, `user_id`, `userId`.
     pub user_claim: Option<String>,
@@ -28,7 +32,7 @@ pub struct Auth {
 #[command(next_help_heading = "Tokens")]
 pub struct AuthArgs {
     #[command(flatten)]
-    pub secret: JwtSecretArgs,
+    pub(crate) secret: JwtSecretArgs,
 
     /// PEM file with one or more public keys (RSA, EC, Ed25519) that verify tokens. Default: none.
     #[arg(long, env = "CAMPANILE_JWT_PUBLIC_KEY_FILE", value_name = "FILE")]
@@ -41,7 +45,7 @@ pub struct AuthArgs {
     pub jwks_url: Option<Secret>,
 
     #[command(flatten)]
-    pub claims: JwtClaimsArgs,
+    pub(crate) claims: JwtClaimsArgs,
 
     /// How far clocks may disagree when `exp` and `nbf` are checked; 0 for not at all.
     #[arg(long, env = "CAMPANILE_JWT_LEEWAY", value_name = "DURATION", default_value = "5s")]
@@ -110,7 +114,9 @@ pub struct JwtClaimsArgs {
 /// What a token must say, validated.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JwtClaims {
+    /// See [`Auth::issuer`].
     pub issuer: Option<String>,
+    /// See [`Auth::audience`].
     pub audience: Option<String>,
     /// `None`: the first present of `sub`, `user_id`, `userId`.
     pub user_claim: Option<String>,
@@ -143,7 +149,7 @@ const COOKIE: Kind<String> = Kind {
 };
 
 impl AuthArgs {
-    pub fn read(&self, reader: &mut Reader, key: JwtKey) -> Result<Auth, Refused> {
+    pub(super) fn read(&self, reader: &mut Reader, key: JwtKey) -> Result<Auth, Refused> {
         let secrets = self.secret.read(reader);
         let public_key_file =
             reader.optional("jwt-public-key-file", self.jwt_public_key_file.as_deref(), &PEM_FILE);
@@ -194,7 +200,7 @@ impl AuthArgs {
 
 impl JwtSecretArgs {
     /// The secrets; empty when none is configured.
-    pub fn read(&self, reader: &mut Reader) -> Result<Vec<Secret>, Refused> {
+    pub(crate) fn read(&self, reader: &mut Reader) -> Result<Vec<Secret>, Refused> {
         let Some((setting, raw)) = self.given() else { return Ok(Vec::new()) };
         let ignored = self.access_secret_key.as_ref().filter(|other| *other != raw);
         if ignored.is_some() {
@@ -216,7 +222,7 @@ impl JwtSecretArgs {
 }
 
 impl JwtClaimsArgs {
-    pub fn read(&self, reader: &mut Reader) -> Result<JwtClaims, Refused> {
+    pub(crate) fn read(&self, reader: &mut Reader) -> Result<JwtClaims, Refused> {
         let issuer = reader.optional("jwt-issuer", self.jwt_issuer.as_deref(), &TEXT);
         let audience = reader.optional("jwt-audience", self.jwt_audience.as_deref(), &TEXT);
         let user_claim = reader.optional("jwt-user-claim", self.jwt_user_claim.as_deref(), &CLAIM);

@@ -9,6 +9,7 @@ const PLACEHOLDER: &str = "{user_id}";
 pub struct Channels {
     /// Contains `{user_id}` exactly once.
     pub user: String,
+    /// Equals no user's channel under [`user`](Self::user).
     pub broadcast: String,
 }
 
@@ -63,7 +64,7 @@ fn channel_name(text: &str) -> Result<String, String> {
 }
 
 impl ChannelsArgs {
-    pub fn read(&self, reader: &mut Reader) -> Result<Channels, Refused> {
+    pub(crate) fn read(&self, reader: &mut Reader) -> Result<Channels, Refused> {
         let user = reader.value("channel", &self.channel, &TEMPLATE);
         let broadcast = reader.value("broadcast-channel", &self.broadcast_channel, &NAME);
         let (user, broadcast) = (user?, broadcast?);

@@ -30,7 +30,7 @@ pub struct DrainArgs {
 }
 
 impl DrainArgs {
-    pub fn read(&self, reader: &mut Reader) -> Result<Drain, Refused> {
+    pub(super) fn read(&self, reader: &mut Reader) -> Result<Drain, Refused> {
         let delay = reader.value("drain-delay", &self.drain_delay, &DURATION_OR_ZERO);
         let window = reader.value("drain-window", &self.drain_window, &DURATION_OR_ZERO);
         Ok(Drain { delay: delay?, window: window? })

@@ -6,8 +6,11 @@ use super::{Reader, Refused};
 /// Dead and stalled peers.
 #[derive(Clone, Debug)]
 pub struct Keepalive {
+    /// Between two pings (RFC 6455 §5.5.2); the first comes at a random moment within it.
     pub ping_interval: Duration,
+    /// Silence after which a peer is dead; longer than `ping_interval`.
     pub pong_timeout: Duration,
+    /// How long a peer may take no byte before it is reset.
     pub write_timeout: Duration,
 }
 
@@ -29,7 +32,7 @@ pub struct KeepaliveArgs {
 }
 
 impl KeepaliveArgs {
-    pub fn read(&self, reader: &mut Reader) -> Result<Keepalive, Refused> {
+    pub(super) fn read(&self, reader: &mut Reader) -> Result<Keepalive, Refused> {
         let ping_interval = reader.value("ping-interval", &self.ping_interval, &DURATION);
         let pong_timeout = reader.value("pong-timeout", &self.pong_timeout, &DURATION);
         let write_timeout = reader.value("write-timeout", &self.write_timeout, &DURATION);

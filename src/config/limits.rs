@@ -22,6 +22,7 @@ pub struct Limits {
     pub connections_per_ip_per_second: Option<u32>,
     /// Client commands on one socket; `None`: unlimited (`0`).
     pub commands_per_second: Option<u32>,
+    /// Peers whose `Forwarded` (RFC 7239) and `X-Forwarded-For` are believed; empty: nobody's.
     pub trusted_proxies: Vec<IpNet>,
 }
 
@@ -120,7 +121,7 @@ fn network(text: &str) -> Result<IpNet, String> {
 }
 
 impl LimitsArgs {
-    pub fn read(&self, reader: &mut Reader) -> Result<Limits, Refused> {
+    pub(super) fn read(&self, reader: &mut Reader) -> Result<Limits, Refused> {
         let max_frame_bytes =
             reader.optional("max-frame-bytes", self.max_frame_bytes.as_deref(), &FRAME);
         let send_queue = reader.value("send-queue", &self.send_queue, &QUEUE);

@@ -26,7 +26,7 @@ pub struct ListenArgs {
     pub listen: String,
 
     #[command(flatten)]
-    pub ops: OpsArgs,
+    pub(crate) ops: OpsArgs,
 
     /// Threads that own sockets, 1 to 1024. Default: one per core.
     #[arg(long, env = "CAMPANILE_WORKERS", value_name = "COUNT")]
@@ -57,7 +57,7 @@ const WORKERS: Kind<usize> = Kind {
 };
 
 impl ListenArgs {
-    pub fn read(&self, reader: &mut Reader) -> Result<Listen, Refused> {
+    pub(super) fn read(&self, reader: &mut Reader) -> Result<Listen, Refused> {
         let public = reader.value("listen", &self.listen, &ADDRESS);
         let ops = self.ops.read(reader);
         let workers = reader.optional("workers", self.workers.as_deref(), &WORKERS);
@@ -77,7 +77,7 @@ impl ListenArgs {
 }
 
 impl OpsArgs {
-    pub fn read(&self, reader: &mut Reader) -> Result<SocketAddr, Refused> {
+    pub(crate) fn read(&self, reader: &mut Reader) -> Result<SocketAddr, Refused> {
         reader.value("ops-listen", &self.ops_listen, &ADDRESS)
     }
 }

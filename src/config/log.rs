@@ -10,12 +10,16 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 pub struct Log {
     /// A `tracing` filter such as `info` or `campanile=debug`.
     pub filter: String,
+    /// Of the lines on standard error.
     pub format: LogFormat,
 }
 
+/// Whom the lines are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
+    /// People; in colour on a terminal.
     Text,
+    /// Collectors: one object a line, fields at its top level.
     Json,
 }
 
@@ -53,7 +57,7 @@ const FORMAT: Kind<LogFormat> = Kind {
 };
 
 impl LogArgs {
-    pub fn read(&self, reader: &mut Reader) -> Result<Log, Refused> {
+    pub(super) fn read(&self, reader: &mut Reader) -> Result<Log, Refused> {
         let filter = reader.value("log", &self.log, &FILTER);
         let format = reader.value("log-format", &self.log_format, &FORMAT);
         if filter.as_deref().is_ok_and(names_only_modules) {

@@ -46,15 +46,26 @@ pub use unknown::unknown_variables;
 /// Everything `campanile serve` needs, validated.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// Addresses and threads.
     pub listen: Listen,
+    /// Without a URL the embedded broker serves, so there can be one replica only.
     pub redis: Redis,
+    /// Where notifications are heard; the same on every replica and publisher.
     pub channels: Channels,
+    /// Keys, claims, and the carriers a token may come by.
     pub auth: Auth,
+    /// Who may publish over HTTP, and the size limit of every lane.
     pub publish: Publish,
+    /// Checked for sockets and CORS alike (RFC 6454).
     pub origins: Origins,
+    /// When a peer is pinged, dead or stalled.
     pub keepalive: Keepalive,
+    /// Admission, rates and outboxes.
     pub limits: Limits,
+    /// How long a stop takes: delay, then window.
     pub drain: Drain,
+    /// What is kept for each user.
     pub inbox: Inbox,
+    /// Filter and form of the lines on standard error.
     pub log: Log,
 }

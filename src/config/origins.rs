@@ -6,6 +6,7 @@ use super::{Reader, Refused, url};
 pub enum Origins {
     /// The origin's host must equal the `Host` header.
     SameHost,
+    /// `*`; not together with a token cookie, which would let every site act for the user.
     Any,
     /// Compared as scheme, host and port, lower case.
     List(Vec<String>),
@@ -33,7 +34,7 @@ const ORIGINS: Kind<Origins> = Kind {
 };
 
 impl OriginsArgs {
-    pub fn read(&self, reader: &mut Reader) -> Result<Origins, Refused> {
+    pub(super) fn read(&self, reader: &mut Reader) -> Result<Origins, Refused> {
         let origins =
             reader.optional("allowed-origins", self.allowed_origins.as_deref(), &ORIGINS)?;
         Ok(origins.unwrap_or(Origins::SameHost))

@@ -68,6 +68,7 @@ impl Problems {
         Self(problems)
     }
 
+    /// In the order in which the options were read; at least one.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
         self.0.iter()
     }

@@ -59,7 +59,7 @@ const PAYLOAD: Kind<usize> = Kind {
 };
 
 impl PublishArgs {
-    pub fn read(&self, reader: &mut Reader) -> Result<Publish, Refused> {
+    pub(super) fn read(&self, reader: &mut Reader) -> Result<Publish, Refused> {
         let setting = Setting::new("publish-keys");
         let keys = self
             .publish_keys

@@ -9,8 +9,11 @@ use super::{Reader, Refused, Secret, Setting, url};
 pub struct Redis {
     /// `redis://` or `rediss://`; `None` is the embedded broker, one replica.
     pub url: Option<Secret>,
+    /// PEM of the authorities that sign the server's certificate; `None`: the public ones.
     pub ca_file: Option<PathBuf>,
+    /// PEM of the client certificate; `Some` exactly when [`key_file`](Self::key_file) is.
     pub cert_file: Option<PathBuf>,
+    /// PEM of the client certificate's private key.
     pub key_file: Option<PathBuf>,
     /// Prefix of every key and internal channel.
     pub prefix: String,
@@ -82,7 +85,7 @@ const PREFIX: Kind<String> = Kind {
 };
 
 impl RedisArgs {
-    pub fn read(&self, reader: &mut Reader) -> Result<Redis, Refused> {
+    pub(crate) fn read(&self, reader: &mut Reader) -> Result<Redis, Refused> {
         let url = self
             .redis_url
             .as_ref()

@@ -10,6 +10,7 @@ const SHORT: usize = 16;
 pub struct Secret(String);
 
 impl Secret {
+    /// White space is part of it.
     pub fn new(value: impl Into<String>) -> Self {
         Self(value.into())
     }

@@ -4,28 +4,60 @@ use serde_json::value::RawValue;
 /// What a client asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
+    /// Answered with `pong`; not the control frame of RFC 6455.
     Ping,
+    /// `get_unread_count`.
     GetUnreadCount,
-    MarkRead { id: String },
+    /// `mark_read`.
+    MarkRead {
+        /// `notification_id`; a JSON number comes as its digits.
+        id: String,
+    },
+    /// `mark_all_read`.
     MarkAllRead,
-    Delete { id: String },
-    List { limit: Option<u32>, before: Option<String>, unread: bool },
-    Refresh { token: String },
-    Auth { token: String },
+    /// Takes a notification out of the inbox.
+    Delete {
+        /// As of [`MarkRead`](Self::MarkRead).
+        id: String,
+    },
+    /// One page of the inbox.
+    List {
+        /// At most this many; `None`: as many as the server likes.
+        limit: Option<u32>,
+        /// Where the previous page ended; `None`: the first page.
+        before: Option<String>,
+        /// Only what is unread.
+        unread: bool,
+    },
+    /// Replaces the token of this connection by a newer one of the same user.
+    Refresh {
+        /// Not verified yet.
+        token: String,
+    },
+    /// Names the user; only as the first frame of a connection that came without a token.
+    Auth {
+        /// Not verified yet.
+        token: String,
+    },
 }
 
 /// A command, and what the client wants echoed with its answer.
 #[derive(Debug)]
 pub struct Request {
+    /// What is asked for.
     pub command: Command,
+    /// The member `ref` as it came: any JSON.
     pub reference: Option<Box<RawValue>>,
 }
 
 /// An inbound text that is no command. `code` goes on the wire.
 #[derive(Debug)]
 pub struct BadCommand {
+    /// `bad_json`, `bad_fields` or `unknown_type`.
     pub code: &'static str,
+    /// For the developer of the client.
     pub text: String,
+    /// `ref`, where the frame could be read that far.
     pub reference: Option<Box<RawValue>>,
 }
 

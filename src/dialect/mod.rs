@@ -32,13 +32,16 @@ pub fn item(notification: &Notification, cursor: Cursor, read: bool) -> String {
 /// How a notification is written. Dialects of one form share the encoded frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
+    /// `{"type":"notification","data":{…}}`.
     Envelope,
     /// The envelope, and after it the unread count where that has changed.
     Campanile,
+    /// The object alone.
     Bare,
 }
 
 impl Form {
+    /// Indexed by `form as usize`, as the frames of a parcel are.
     pub const ALL: [Self; 3] = [Self::Envelope, Self::Campanile, Self::Bare];
 
     /// Appends `notification` to `out`; `cursor` is its place in the log, if it is in one.
@@ -64,6 +67,7 @@ impl Form {
 }
 
 impl Dialect {
+    /// For metrics that must exist before the first socket does.
     pub const ALL: [Self; 3] = [Self::Envelope, Self::Campanile, Self::Bare];
 
     /// The value of the metrics' `dialect` label.
@@ -75,6 +79,7 @@ impl Dialect {
         }
     }
 
+    /// Which of the shared frames its sockets get.
     pub fn form(self) -> Form {
         match self {
             Self::Envelope => Form::Envelope,

@@ -9,18 +9,18 @@ use crate::auth::AuthError;
 /// A refusal: `{"success":false,"error":{"code","message"}}` with its status.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
-pub struct Refusal {
-    pub status: StatusCode,
+pub(super) struct Refusal {
+    pub(super) status: StatusCode,
     /// Stable, for programs, and the metrics' `reason`.
-    pub code: &'static str,
+    pub(super) code: &'static str,
     /// For people.
-    pub message: String,
+    pub(super) message: String,
     /// Seconds after which trying again makes sense.
-    pub retry_after: Option<u32>,
+    pub(super) retry_after: Option<u32>,
 }
 
 impl Refusal {
-    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+    pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self { status, code, message: message.into(), retry_after: None }
     }
 
@@ -29,11 +29,11 @@ impl Refusal {
         self
     }
 
-    pub fn bad_request(code: &'static str, message: impl Into<String>) -> Self {
+    pub(super) fn bad_request(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, message)
     }
 
-    pub fn not_found() -> Self {
+    pub(super) fn not_found() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
             "not_found",
@@ -41,66 +41,66 @@ impl Refusal {
         )
     }
 
-    pub fn upgrade_required() -> Self {
+    pub(super) fn upgrade_required() -> Self {
         let text = "this path speaks WebSocket: send Upgrade: websocket, Sec-WebSocket-Version: 13 and \
                     a Sec-WebSocket-Key";
         Self::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", text)
     }
 
-    pub fn origin() -> Self {
+    pub(super) fn origin() -> Self {
         let text = "this origin may not connect; add it to CAMPANILE_ALLOWED_ORIGINS";
         Self::new(StatusCode::FORBIDDEN, "origin_not_allowed", text)
     }
 
-    pub fn cookie_without_origin() -> Self {
+    pub(super) fn cookie_without_origin() -> Self {
         let text = "a token in a cookie needs an Origin header";
         Self::new(StatusCode::FORBIDDEN, "origin_required", text)
     }
 
-    pub fn draining() -> Self {
+    pub(super) fn draining() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", "this replica is restarting")
             .later(1)
     }
 
-    pub fn full() -> Self {
+    pub(super) fn full() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "full", "this replica holds all it may").later(5)
     }
 
-    pub fn redis_away() -> Self {
+    pub(super) fn redis_away() -> Self {
         let text = "notifications cannot be heard at the moment";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "redis_away", text).later(2)
     }
 
-    pub fn user_limit(limit: u32) -> Self {
+    pub(super) fn user_limit(limit: u32) -> Self {
         let text = format!("this user has {limit} connections, the most allowed");
         Self::new(StatusCode::TOO_MANY_REQUESTS, "user_limit", text).later(10)
     }
 
-    pub fn ip_rate() -> Self {
+    pub(super) fn ip_rate() -> Self {
         let text = "too many connections a second from this address";
         Self::new(StatusCode::TOO_MANY_REQUESTS, "ip_rate", text).later(1)
     }
 
-    pub fn publish_key() -> Self {
+    pub(super) fn publish_key() -> Self {
         let text = "send Authorization: Bearer <one of CAMPANILE_PUBLISH_KEYS>";
         Self::new(StatusCode::UNAUTHORIZED, "publish_key_invalid", text)
     }
 
-    pub fn body_too_large(limit: usize) -> Self {
+    pub(super) fn body_too_large(limit: usize) -> Self {
         let text = format!("the body exceeds {limit} bytes; send several requests");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", text)
     }
 
-    pub fn body_too_slow() -> Self {
+    pub(super) fn body_too_slow() -> Self {
         Self::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", "the body took too long to arrive")
     }
 
-    pub fn publish_off() -> Self {
+    pub(super) fn publish_off() -> Self {
         let text = "the publish API is off; set CAMPANILE_PUBLISH_KEYS";
         Self::new(StatusCode::NOT_FOUND, "publish_api_off", text)
     }
 
-    pub fn body(&self) -> String {
+    pub(super) fn body(&self) -> String {
         let (code, message) = (self.code, json!(self.message));
         format!(r#"{{"success":false,"error":{{"code":"{code}","message":{message}}}}}"#)
     }

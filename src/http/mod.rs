@@ -20,7 +20,7 @@ use std::sync::Arc;
 use actix_web::http::{Uri, header};
 use subtle::ConstantTimeEq;
 
-pub use error::Refusal;
+use error::Refusal;
 pub use throttle::Throttle;
 
 use crate::auth::{Verifier, carrier};
@@ -33,17 +33,17 @@ use crate::telemetry::Metrics;
 
 /// What requests are answered with.
 pub struct Gateway {
-    pub hub: Arc<Hub>,
-    pub broker: Broker,
-    pub inbox: Arc<Inbox>,
-    pub verifier: Arc<Verifier>,
-    pub metrics: Arc<Metrics>,
-    pub drain: Arc<Drain>,
-    pub throttle: Throttle,
-    pub auth: config::Auth,
-    pub publish: config::Publish,
-    pub origins: Origins,
-    pub limits: config::Limits,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) broker: Broker,
+    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) verifier: Arc<Verifier>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) drain: Arc<Drain>,
+    pub(crate) throttle: Throttle,
+    pub(crate) auth: config::Auth,
+    pub(crate) publish: config::Publish,
+    pub(crate) origins: Origins,
+    pub(crate) limits: config::Limits,
 }
 
 impl Gateway {

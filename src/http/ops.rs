@@ -15,9 +15,9 @@ const ROLL_CALL: Duration = Duration::from_secs(2);
 
 /// What the probes look at.
 pub struct Ops {
-    pub gateway: Arc<Gateway>,
+    pub(crate) gateway: Arc<Gateway>,
     /// How long Redis may be away before this replica is not ready.
-    pub grace: Duration,
+    pub(crate) grace: Duration,
 }
 
 /// Starts answering on `listener`.

@@ -16,10 +16,12 @@ pub struct Throttle {
 }
 
 impl Throttle {
+    /// `None`: everyone is admitted.
     pub fn new(per_second: Option<u32>) -> Self {
         Self { per_second, buckets: Mutex::default() }
     }
 
+    /// Whether one more connection of `ip` fits the rate; of IPv6, the /64 counts as one address.
     pub fn admit(&self, ip: IpAddr, now: Instant) -> bool {
         let Some(rate) = self.per_second.map(f64::from) else { return true };
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);

@@ -17,9 +17,11 @@ const HIGH_WATER: usize = 65_536;
 /// What a worker is told.
 #[derive(Clone, Debug)]
 pub enum Letter {
+    /// To one socket.
     Deliver(Address, Arc<Parcel>),
     /// To every socket of the worker.
     Broadcast(Arc<Parcel>),
+    /// End one socket.
     Close(Address, CloseReason),
     /// Close every socket, spread over this long.
     Drain(Duration),
@@ -88,6 +90,7 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// `mailboxes` as of [`Hub::lanes`](super::Hub::lanes): the index is the worker's number.
     pub fn new(mailboxes: Vec<Arc<Mailbox>>) -> Self {
         Self { lanes: mailboxes.into_iter().map(|mailbox| (mailbox, Vec::new())).collect() }
     }
@@ -114,6 +117,7 @@ impl Batch {
         self.lanes.iter().map(|(_, letters)| letters.len()).sum()
     }
 
+    /// Whether [`send`](Self::send) would wake nobody.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

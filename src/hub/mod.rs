@@ -34,8 +34,11 @@ pub const LINGER: Duration = Duration::from_secs(1);
 /// Where a socket lives: its worker's lane, its slot there, and which of the slot's tenants it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Address {
+    /// Number of the worker, in the order of [`Hub::add_lane`].
     pub lane: u16,
+    /// Index in the worker's slab; used again after a leave.
     pub slot: u32,
+    /// Which tenant of the slot; a letter for a former one is dropped.
     pub generation: u32,
 }
 
@@ -62,6 +65,7 @@ pub struct Hub {
 }
 
 impl Hub {
+    /// Empty, without workers and without a link; it is shared from the start.
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
@@ -84,10 +88,12 @@ impl Hub {
         (number, mailbox)
     }
 
+    /// The mailbox of every worker; its index is the worker's number.
     pub fn lanes(&self) -> Vec<Arc<Mailbox>> {
         self.lanes.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Workers registered so far. It only grows: a worker that panicked keeps its number.
     pub fn lane_count(&self) -> usize {
         self.lanes.read().unwrap_or_else(PoisonError::into_inner).len()
     }
@@ -229,6 +235,7 @@ pub struct Membership {
 }
 
 impl Membership {
+    /// Shares the text of the hub's own key, so that a user's sockets hold one copy.
     pub fn user(&self) -> &UserId {
         &self.user
     }

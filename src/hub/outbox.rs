@@ -11,7 +11,9 @@ use crate::delivery::Parcel;
 /// Bounds of one outbox.
 #[derive(Clone, Copy, Debug)]
 pub struct Quota {
+    /// Frames that may wait, a partly written one included.
     pub frames: usize,
+    /// Unwritten bytes that may wait; a single frame may exceed it.
     pub bytes: usize,
 }
 
@@ -36,6 +38,7 @@ pub struct Outbox {
 }
 
 impl Outbox {
+    /// Whether the next frame can go straight to the socket.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }

@@ -74,6 +74,7 @@ pub struct Query {
 }
 
 impl Inbox {
+    /// With `enabled` false every command is answered with [`Failure::Disabled`].
     pub fn new(broker: Broker, enabled: bool, metrics: Arc<Metrics>) -> Self {
         Self { broker, enabled, metrics }
     }
@@ -144,6 +145,7 @@ impl Inbox {
         Ok(format!(r#"{{"items":[{}],"next":{next}}}"#, items.join(",")))
     }
 
+    /// Whether publications are kept at all.
     pub fn is_enabled(&self) -> bool {
         self.enabled
     }

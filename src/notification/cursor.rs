@@ -39,6 +39,7 @@ impl fmt::Display for Cursor {
 /// How many entries are unread, at a version that rises with every change: of two, the higher is newer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Count {
+    /// Entries that are neither read nor deleted.
     pub unread: u64,
     /// Rises also over a loss of all data, for it is never below the time in milliseconds.
     pub version: u64,

@@ -32,7 +32,10 @@ pub enum Target<'a> {
 #[derive(Clone, Copy, Debug)]
 pub enum MissingId<'a> {
     /// UUIDv5 of channel and payload (RFC 9562 §5.5): plain PUBLISH, which every replica sees.
-    Derived { channel: &'a str },
+    Derived {
+        /// Its name as published on, so that the same payload for two users makes two ids.
+        channel: &'a str,
+    },
     /// UUIDv7 (RFC 9562 §5.7): lanes that one replica accepts.
     Fresh,
     /// The one under which it is kept.
@@ -42,12 +45,19 @@ pub enum MissingId<'a> {
 /// Why a payload is no notification. The [`label`](Self::label) is the metric's `reason`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
+    /// Not UTF-8, not JSON (RFC 8259), or another kind of value.
     #[error("the payload is not a JSON object")]
     NotAnObject,
+    /// Refused by its length, before it is parsed.
     #[error("the payload exceeds {limit} bytes")]
-    TooLarge { limit: usize },
+    TooLarge {
+        /// The longest accepted payload, in bytes.
+        limit: usize,
+    },
+    /// The payload names a user that its target is not, be it another one or everyone.
     #[error("user_id contradicts the channel it was published on")]
     WrongUser,
+    /// The target's user cannot be a user id.
     #[error("{0}")]
     UserId(#[from] UserIdError),
 }
@@ -56,6 +66,7 @@ impl Invalid {
     /// Every label there is, so that a counter can exist before its first event.
     pub const LABELS: [&'static str; 4] = ["not_an_object", "too_large", "wrong_user", "user_id"];
 
+    /// One of [`LABELS`](Self::LABELS).
     pub fn label(self) -> &'static str {
         match self {
             Self::NotAnObject => "not_an_object",

@@ -9,10 +9,13 @@ pub struct UserId(Arc<str>);
 /// Why a text is no user id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UserIdError {
+    /// No byte at all.
     #[error("a user id must not be empty")]
     Empty,
+    /// Over [`UserId::MAX_BYTES`].
     #[error("a user id must not exceed {} bytes", UserId::MAX_BYTES)]
     TooLong,
+    /// Unicode category Cc, such as a line break, which would forge log lines.
     #[error("a user id must not contain control characters")]
     ControlCharacter,
 }
@@ -21,6 +24,7 @@ impl UserId {
     /// Longest accepted id, in bytes.
     pub const MAX_BYTES: usize = 256;
 
+    /// Takes `text` as it is: case and white space count.
     pub fn new(text: &str) -> Result<Self, UserIdError> {
         Self::check(text)?;
         Ok(Self(text.into()))
@@ -40,6 +44,7 @@ impl UserId {
         Ok(())
     }
 
+    /// As published; unlike `Debug`, neither quoted nor escaped.
     pub fn as_str(&self) -> &str {
         &self.0
     }

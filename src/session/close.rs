@@ -9,14 +9,17 @@ pub enum CloseReason {
     Protocol,
     /// Text that is not UTF-8 (RFC 6455 §8.1).
     Utf8,
+    /// A frame or message over the inbound limit (RFC 6455 §7.4.1).
     FrameTooBig,
     /// This replica stops; come back after the advised delay.
     Restarting,
     /// Too many frames in a row that are no commands.
     ProtocolErrors,
+    /// The token's `exp` and the leeway passed while it was open.
     TokenExpired,
     /// `POST /api/disconnect`.
     Revoked,
+    /// Over the per-user limit, found out only after the upgrade was answered.
     Forbidden,
     /// The outbox overflowed.
     TooSlow,
@@ -26,6 +29,7 @@ pub enum CloseReason {
     PongTimeout,
     /// A newer connection took its place under the per-user limit.
     Replaced,
+    /// The tenth bad frame in a row was a command too many for its second.
     RateLimit,
 }
 
@@ -41,6 +45,7 @@ const fn row(code: u16, text: &'static str, label: &'static str, reconnect: bool
 }
 
 impl CloseReason {
+    /// Every reason there is, for tables and tests.
     pub const ALL: [Self; 15] = [
         Self::Normal,
         Self::Gone,

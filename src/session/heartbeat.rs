@@ -10,16 +10,20 @@ pub struct Heartbeat {
 /// Intervals shared by all connections, in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Rhythm {
+    /// Between two pings.
     pub ping_interval: u64,
+    /// Silence after which a peer is dead; longer than `ping_interval`.
     pub pong_timeout: u64,
 }
 
+/// What a look at the clock leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Beat {
     /// Send a ping now.
     Ping,
     /// Nothing to do before the deadline.
     Wait,
+    /// Nothing was heard for the pong timeout.
     Dead,
 }
 
@@ -42,6 +46,7 @@ impl Heartbeat {
         self.last_heard = now;
     }
 
+    /// What is due at `now`; a ping that is due is taken as sent.
     pub fn beat(&mut self, now: Moment, rhythm: Rhythm) -> Beat {
         if now >= self.last_heard.after(rhythm.pong_timeout) {
             return Beat::Dead;

@@ -12,6 +12,7 @@ pub struct Manners {
     filled: Moment,
 }
 
+/// What one more bad frame leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Answer with an error frame.
@@ -21,6 +22,7 @@ pub enum Verdict {
 }
 
 impl Manners {
+    /// Starts with a full second's worth of commands; `None`: unlimited.
     pub fn new(now: Moment, per_second: Option<u32>) -> Self {
         Self { bad_in_a_row: 0, tokens: full(per_second), filled: now }
     }

@@ -22,7 +22,9 @@ const EXPIRY_WARNING: u64 = 30_000;
 /// What all sessions of a replica have in common.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
+    /// When peers are pinged and given up.
     pub rhythm: Rhythm,
+    /// On one connection, where a second's worth may come at once; `None`: unlimited.
     pub commands_per_second: Option<u32>,
 }
 
@@ -39,23 +41,32 @@ pub struct Session {
 /// What an inbound text leads to: perhaps a frame to send, and then something to do.
 #[derive(Debug, Default)]
 pub struct Reaction {
+    /// Text of the frame to send.
     pub say: Option<String>,
+    /// To be done after `say` was handed to the peer.
     pub then: Then,
 }
 
+/// What follows an inbound frame.
 #[derive(Debug, Default)]
 pub enum Then {
+    /// Nothing.
     #[default]
     Listen,
+    /// End the connection.
     Close(CloseReason),
     /// Do it in the inbox, and answer with [`Session::dialect`]'s words.
     Ask {
+        /// One of the inbox's.
         command: Command,
+        /// To be echoed.
         reference: Option<Box<RawValue>>,
     },
     /// Check the token, then call [`Session::refreshed`] or [`Session::refuse`].
     Refresh {
+        /// Not verified yet; must name the connection's user.
         token: String,
+        /// To be echoed with the answer.
         reference: Option<Box<RawValue>>,
     },
 }
@@ -63,9 +74,13 @@ pub enum Then {
 /// What is due at a deadline.
 #[derive(Debug)]
 pub struct Due {
+    /// Send a ping frame (RFC 6455 §5.5.2).
     pub ping: bool,
+    /// Text of the frame to send.
     pub say: Option<String>,
+    /// End the connection; what else is due does not matter then.
     pub close: Option<CloseReason>,
+    /// When to ask again.
     pub next: Moment,
 }
 
@@ -85,10 +100,6 @@ impl Session {
             expires,
             warned: false,
         }
-    }
-
-    pub fn dialect(&self) -> Dialect {
-        self.dialect
     }
 
     /// Any frame arrived.

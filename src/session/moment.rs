@@ -5,14 +5,17 @@ use std::time::Duration;
 pub struct Moment(u64);
 
 impl Moment {
+    /// `millis` after the process began to serve.
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
 
+    /// Since the process began to serve.
     pub const fn millis(self) -> u64 {
         self.0
     }
 
+    /// `millis` later; at the end of time it stays there.
     #[must_use]
     pub const fn after(self, millis: u64) -> Self {
         Self(self.0.saturating_add(millis))

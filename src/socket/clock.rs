@@ -7,10 +7,12 @@ use crate::session::{Moment, millis};
 pub struct Clock(Instant);
 
 impl Clock {
+    /// Moment 0 is now. One for the whole process: moments of two clocks do not compare.
     pub fn start() -> Self {
         Self(Instant::now())
     }
 
+    /// Monotonic; a change of the wall clock does not show.
     pub fn now(self) -> Moment {
         Moment::from_millis(millis(self.0.elapsed()))
     }

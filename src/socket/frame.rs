@@ -77,10 +77,15 @@ fn header(opcode: u8, length: usize) -> ([u8; RESERVED], usize) {
 /// What a client said.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Inbound<'a> {
+    /// A whole message, put together from its fragments (RFC 6455 §5.4).
     Text(&'a str),
+    /// A whole message; no dialect has any, so its payload is dropped.
     Binary,
+    /// With up to 125 bytes to be echoed (RFC 6455 §5.5.2).
     Ping(&'a [u8]),
+    /// Its payload is dropped: any frame proves that the peer lives.
     Pong,
+    /// The code, if the frame had one (RFC 6455 §7.1.5).
     Close(Option<u16>),
 }
 

@@ -28,18 +28,18 @@ const READ_BUFFER: usize = 16 * 1024;
 /// What all sockets of a replica need.
 pub struct Rig {
     /// Name of this run of this replica; part of every connection id.
-    pub replica: String,
-    pub hub: Arc<Hub>,
-    pub metrics: Arc<Metrics>,
-    pub verifier: Arc<Verifier>,
-    pub inbox: Arc<Inbox>,
-    pub rules: Rules,
-    pub quota: Quota,
-    pub max_frame_bytes: Option<usize>,
-    pub write_timeout: Duration,
+    pub(crate) replica: String,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) verifier: Arc<Verifier>,
+    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) rules: Rules,
+    pub(crate) quota: Quota,
+    pub(crate) max_frame_bytes: Option<usize>,
+    pub(crate) write_timeout: Duration,
     /// Clock skew that tokens are forgiven.
-    pub leeway: Duration,
-    pub clock: Clock,
+    pub(crate) leeway: Duration,
+    pub(crate) clock: Clock,
 }
 
 impl Rig {
@@ -86,7 +86,7 @@ impl Lane {
         lane
     }
 
-    pub fn rig(&self) -> &Arc<Rig> {
+    pub(crate) fn rig(&self) -> &Arc<Rig> {
         &self.rig
     }
 

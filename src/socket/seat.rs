@@ -23,6 +23,7 @@ impl Seat {
         Self { lane, conn: Some(conn), address }
     }
 
+    /// What [`Hub::join`](crate::hub::Hub::join) needs to deliver here, before the seat is opened.
     pub fn address(&self) -> Address {
         self.address
     }

@@ -11,8 +11,10 @@ use crate::config::{Log, LogFormat};
 /// Why logging could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
+    /// Not what `tracing_subscriber::EnvFilter` understands; a validated [`Log`] cannot cause it.
     #[error("invalid log filter")]
     Filter(#[from] ParseError),
+    /// Logging can be set up once in a process.
     #[error("logging is already set up")]
     AlreadySet(#[from] SetGlobalDefaultError),
 }

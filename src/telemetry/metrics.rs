@@ -148,11 +148,13 @@ impl Metrics {
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
     }
 
+    /// One more open socket; [`closed`](Self::closed) must follow.
     pub fn opened(&self, dialect: Dialect) {
         self.connections.with_label_values(&[dialect.label()]).inc();
         self.connections_opened.with_label_values(&[dialect.label()]).inc();
     }
 
+    /// One that was [`opened`](Self::opened) has ended.
     pub fn closed(&self, dialect: Dialect, reason: CloseReason) {
         self.connections.with_label_values(&[dialect.label()]).dec();
         self.connections_closed.with_label_values(&[dialect.label(), reason.label()]).inc();
@@ -164,22 +166,27 @@ impl Metrics {
         Dialect::ALL.iter().map(of).sum()
     }
 
+    /// An upgrade was refused; `reason` is the `code` of the answer.
     pub fn rejected(&self, reason: &str) {
         self.connections_rejected.with_label_values(&[reason]).inc();
     }
 
+    /// A notification came in and is valid, however many sockets it is for.
     pub fn received(&self, source: Source) {
         self.notifications_received.with_label_values(&[source.label()]).inc();
     }
 
+    /// A payload was dropped before it became a notification.
     pub fn invalid(&self, source: Source, reason: Invalid) {
         self.notifications_invalid.with_label_values(&[source.label(), reason.label()]).inc();
     }
 
+    /// The kernel took the last byte of one notification for one socket.
     pub fn delivered(&self, dialect: Dialect) {
         self.deliveries.with_label_values(&[dialect.label()]).inc();
     }
 
+    /// `count` notifications addressed to a socket were not written to it; 0 makes no series.
     pub fn dropped(&self, reason: &str, count: usize) {
         if count > 0 {
             self.deliveries_dropped.with_label_values(&[reason]).inc_by(count as u64);

@@ -1,5 +1,6 @@
 //! What operators see: metrics and logs.
 
+/// The lines on standard error.
 pub mod log;
 mod metrics;
 

@@ -18,7 +18,7 @@ pub struct Channels {
 
 /// What a channel's name means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heard<'a> {
+pub(super) enum Heard<'a> {
     Published(Target<'a>),
     /// From one replica to all.
     Control,
@@ -40,30 +40,30 @@ impl Channels {
     }
 
     /// Where to publish for `target`.
-    pub fn of(&self, target: Target<'_>) -> Cow<'_, str> {
+    pub(in crate::broker) fn of(&self, target: Target<'_>) -> Cow<'_, str> {
         match target {
             Target::User(user) => self.user(user).into(),
             Target::Broadcast => self.broadcast().into(),
         }
     }
 
-    pub fn user(&self, user: &str) -> String {
+    pub(super) fn user(&self, user: &str) -> String {
         [&self.user_before, user, &self.user_after].concat()
     }
 
-    pub fn broadcast(&self) -> &str {
+    pub(super) fn broadcast(&self) -> &str {
         &self.broadcast
     }
 
-    pub fn control(&self) -> String {
+    pub(super) fn control(&self) -> String {
         format!("{}control", self.prefix)
     }
 
-    pub fn probe(&self, replica: &str) -> String {
+    pub(super) fn probe(&self, replica: &str) -> String {
         format!("{}probe:{replica}", self.prefix)
     }
 
-    pub fn heard<'a>(&self, channel: &'a str) -> Heard<'a> {
+    pub(super) fn heard<'a>(&self, channel: &'a str) -> Heard<'a> {
         if channel == self.broadcast {
             return Heard::Published(Target::Broadcast);
         }
@@ -83,6 +83,7 @@ impl Channels {
         (&self.user_before, &self.user_after)
     }
 
+    /// What every key and internal channel begins with.
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
@@ -102,22 +103,22 @@ impl Channels {
 
     /// Hash of user to number of sockets, over all replicas. All presence keys share a hash tag, so that
     /// one script may touch them in a cluster.
-    pub fn presence_users(&self) -> String {
+    pub(super) fn presence_users(&self) -> String {
         format!("{}{{presence}}:users", self.prefix)
     }
 
     /// Number of sockets, over all replicas.
-    pub fn presence_total(&self) -> String {
+    pub(super) fn presence_total(&self) -> String {
         format!("{}{{presence}}:total", self.prefix)
     }
 
     /// Sorted set of replica to the time of its last word, in milliseconds of Redis's clock.
-    pub fn presence_replicas(&self) -> String {
+    pub(super) fn presence_replicas(&self) -> String {
         format!("{}{{presence}}:replicas", self.prefix)
     }
 
     /// Hash of user to number of sockets on one replica.
-    pub fn presence_replica(&self, replica: &str) -> String {
+    pub(super) fn presence_replica(&self, replica: &str) -> String {
         format!("{}{{presence}}:replica:{replica}", self.prefix)
     }
 }

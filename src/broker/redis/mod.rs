@@ -50,11 +50,15 @@ pub struct Redis {
 
 /// What [`Redis::start`] needs to know.
 pub struct Setup {
+    /// Must be the same on all replicas and publishers of one installation.
     pub channels: Channels,
     /// Unique to this run of this replica.
     pub replica: String,
+    /// A longer payload is skipped while it is read, never stored; see [`Sink::oversized`].
     pub max_payload_bytes: usize,
+    /// How much of each log is kept.
     pub retention: Retention,
+    /// Gets the `campanile_redis_*` family.
     pub metrics: Arc<Metrics>,
 }
 
