@@ -55,7 +55,7 @@ pub enum Then {
     Listen,
     /// End the connection.
     Close(CloseReason),
-    /// Do it in the inbox, and answer with [`Session::dialect`]'s words.
+    /// Do it in the inbox, and answer in the dialect of the connection.
     Ask {
         /// One of the inbox's.
         command: Command,
