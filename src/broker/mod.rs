@@ -222,11 +222,11 @@ impl Broker {
         }
     }
 
-    /// Announces one more socket of `user` and tells how many sockets the user now has on all replicas.
-    /// While the broker is away, this replica's own count stands in.
+    /// Announces one more socket of `user` and tells how many the user has on the other replicas. While
+    /// the broker is away, that is none.
     pub async fn claim(&self, user: &UserId) -> Claim {
         match self {
-            Self::Memory(memory) => memory.claim(user),
+            Self::Memory(_) => Claim { elsewhere: 0 },
             Self::Redis(redis) => redis.claim(user).await,
         }
     }
@@ -269,9 +269,6 @@ impl Broker {
 /// What a [`Broker::claim`] came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// Sockets of the user on all replicas, those being opened at this moment included.
-    pub total: u64,
-    /// This socket's place among those of this replica that were counted together, newest first: of
-    /// several that push a user over the limit at once, only as many as are over it are refused.
-    pub newest: u64,
+    /// Sockets of the user on all other replicas, those being opened at this moment included.
+    pub elsewhere: u64,
 }

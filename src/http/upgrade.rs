@@ -110,10 +110,11 @@ async fn admit(
             gateway.verifier.verify(&found.token).await?
         }
         None if dialect == Dialect::Campanile => {
-            stream
-                .write_all(switching(request).as_bytes())
-                .await
-                .map_err(|_| Refusal::not_found())?;
+            let head = switching(request);
+            let written = timeout(ANSWER_TIMEOUT, stream.write_all(head.as_bytes())).await;
+            if !matches!(written, Ok(Ok(()))) {
+                return Ok(None);
+            }
             answered = true;
             match first_frame::identify(stream, early, &gateway.verifier).await {
                 Ok(identity) => identity,
@@ -162,7 +163,7 @@ async fn enter(gateway: &Gateway, mut membership: Membership) -> Result<Membersh
     let both = async { tokio::join!(membership.subscribed(), claim).1 };
     let claim = timeout(SUBSCRIBE_TIMEOUT, both).await.map_err(|_| Refusal::redis_away())?;
     if let (Some(limit), Some(claim)) = (limit, claim)
-        && claim.total.saturating_sub(u64::from(limit)) > claim.newest
+        && claim.elsewhere + u64::from(membership.rank()) > u64::from(limit)
     {
         return Err(Refusal::user_limit(limit));
     }

@@ -53,6 +53,12 @@ impl Hub {
     pub(super) fn changes_at(&self, now: Instant) -> Changes {
         let mut changes = std::mem::take(&mut *lock(&self.interest.changes));
         let link = self.link.load(Ordering::Acquire);
+        changes.wanted.retain(|user| {
+            let mut shard = self.shard(user.as_str());
+            shard
+                .get_mut(user)
+                .is_some_and(|entry| std::mem::replace(&mut entry.asked, link) != link)
+        });
         for user in self.interest.expired(now) {
             let mut shard = self.shard(user.as_str());
             let Some(entry) = shard.get(&user) else { continue };
@@ -84,10 +90,14 @@ impl broker::Interest for Hub {
     }
 
     fn everyone(&self) -> Vec<UserId> {
+        let link = self.link.load(Ordering::Acquire);
         let mut users = Vec::with_capacity(self.users());
         for shard in &self.shards {
-            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            users.extend(shard.keys().cloned());
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            for (user, entry) in &mut *shard {
+                entry.asked = link;
+                users.push(user.clone());
+            }
         }
         users
     }
@@ -124,8 +134,10 @@ impl broker::Interest for Hub {
     }
 
     fn recount_all(&self) {
-        let everyone = self.everyone();
-        lock(&self.interest.counted).extend(everyone);
+        for shard in &self.shards {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            lock(&self.interest.counted).extend(shard.keys().cloned());
+        }
         self.interest.recount.notify_one();
     }
 

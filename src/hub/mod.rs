@@ -47,6 +47,9 @@ struct Entry {
     members: SmallVec<[Address; 1]>,
     /// The link (see [`Hub::link_up`]) on which Redis confirmed the subscription; 0: none.
     confirmed: u32,
+    /// The link on which it was last asked for, so that no one is asked for twice on one: the second
+    /// confirmation could be taken for that of a later entry.
+    asked: u32,
     waiting: Vec<oneshot::Sender<()>>,
     idle_since: Option<Instant>,
 }
@@ -117,7 +120,7 @@ impl Hub {
     /// is for [`Membership::subscribed`] to tell.
     pub fn join(self: &Arc<Self>, user: &UserId, address: Address) -> Membership {
         let mut shard = self.shard(user.as_str());
-        let (user, subscribed) = match shard.entry(user.clone()) {
+        let (user, rank, subscribed) = match shard.entry(user.clone()) {
             Slot::Occupied(mut slot) => {
                 let user = slot.key().clone();
                 let entry = slot.get_mut();
@@ -125,7 +128,8 @@ impl Hub {
                     self.users.fetch_add(1, Ordering::Relaxed);
                 }
                 entry.idle_since = None;
-                (user, self.enter(entry, address))
+                let subscribed = self.enter(entry, address);
+                (user, entry.members.len(), subscribed)
             }
             Slot::Vacant(slot) => {
                 let user = slot.key().clone();
@@ -134,13 +138,14 @@ impl Hub {
                 let subscribed = self.enter(&mut entry, address);
                 slot.insert(entry);
                 self.interest.want(user.clone());
-                (user, subscribed)
+                (user, 1, subscribed)
             }
         };
+        let rank = u32::try_from(rank).unwrap_or(u32::MAX);
         drop(shard);
         self.connections.fetch_add(1, Ordering::Relaxed);
         self.interest.counted(user.clone());
-        Membership { hub: self.clone(), user, address, subscribed }
+        Membership { hub: self.clone(), user, address, rank, subscribed }
     }
 
     fn enter(&self, entry: &mut Entry, address: Address) -> Option<oneshot::Receiver<()>> {
@@ -231,6 +236,7 @@ pub struct Membership {
     hub: Arc<Hub>,
     user: UserId,
     address: Address,
+    rank: u32,
     subscribed: Option<oneshot::Receiver<()>>,
 }
 
@@ -238,6 +244,12 @@ impl Membership {
     /// Shares the text of the hub's own key, so that a user's sockets hold one copy.
     pub fn user(&self) -> &UserId {
         &self.user
+    }
+
+    /// How many sockets of the user were here when this one joined, itself included. Of several that join
+    /// at once it tells who came first.
+    pub fn rank(&self) -> u32 {
+        self.rank
     }
 
     /// Waits until the broker has confirmed that it hears the user's channel. Returns at once when it

@@ -20,7 +20,7 @@ use crate::inbox::Inbox;
 use crate::session::{Moment, Rules, millis};
 use crate::telemetry::Metrics;
 
-/// Letters acted on before other tasks of the worker get their turn.
+/// Sockets written to before other tasks of the worker get their turn.
 const TURN: usize = 256;
 /// One read; a worker has one such buffer for all its sockets.
 const READ_BUFFER: usize = 16 * 1024;
@@ -132,22 +132,22 @@ impl Lane {
         let mut letters = Vec::new();
         loop {
             mailbox.take(&mut letters).await;
-            let mut read = 0;
+            let mut work = 0;
             for letter in letters.drain(..) {
-                self.open(letter);
-                read += 1;
-                if read % TURN == 0 {
-                    mailbox.done(TURN);
+                work += self.open(letter);
+                mailbox.done(1);
+                if work >= TURN {
+                    work = 0;
                     tokio::task::yield_now().await;
                 }
             }
-            mailbox.done(read % TURN);
             self.delivery.borrow().flush();
             self.publish_to_delivery.borrow().flush();
         }
     }
 
-    fn open(self: &Rc<Self>, letter: Letter) {
+    /// Acts on one letter; how many sockets that concerned.
+    fn open(self: &Rc<Self>, letter: Letter) -> usize {
         match letter {
             Letter::Deliver(address, parcel) => {
                 if let Some(conn) = self.at(address) {
@@ -155,9 +155,11 @@ impl Lane {
                 }
             }
             Letter::Broadcast(parcel) => {
-                for conn in self.all() {
+                let conns = self.all();
+                for conn in &conns {
                     conn.deliver(self, &parcel);
                 }
+                return conns.len();
             }
             Letter::Close(address, reason) => {
                 if let Some(conn) = self.at(address) {
@@ -169,6 +171,7 @@ impl Lane {
             }
             Letter::RollCall(present) => drop(present),
         }
+        1
     }
 
     pub(super) fn all(&self) -> Vec<Rc<Conn>> {

@@ -41,7 +41,6 @@ impl Seat {
         let (lane, now) = (&self.lane, self.lane.now());
         let rig = &lane.rig;
         let session = Session::new(conn.dialect, &rig.rules, expires, now, fastrand::f64());
-        lane.set_timer(&conn, session.deadline(&rig.rules));
         rig.metrics.opened(conn.dialect);
         tracing::info!(
             connection = conn.id(lane),
@@ -57,8 +56,12 @@ impl Seat {
         });
         {
             let mut state = conn.state.borrow_mut();
+            // Told to close before it was open: its close frame waits, and its time is running.
+            if state.ending.is_none() {
+                lane.set_timer(&conn, session.deadline(&rig.rules));
+                state.membership = Some(membership);
+            }
             state.session = Some(session);
-            state.membership = Some(membership);
             state.opened = Some(now);
         }
         conn.greet(lane, greeting);

@@ -11,7 +11,7 @@ const PASSWORD: &str = "ding-dong-of-the-bell";
 /// All that a replica needs.
 const RIGHTS: &str = "~campanile:* resetchannels &user:* &broadcast:notifications &campanile:* \
     -@all +subscribe +unsubscribe +publish +ping +unwatch +info +eval +evalsha +script|load \
-    +time +get +incrby +decrby +exists +rename +hget +hset +hdel +hlen +hincrby +hscan +hmget +pexpire +function|load +fcall +zadd +zrem \
+    +time +get +incrby +decrby +exists +rename +hget +hset +hdel +hlen +hincrby +hmget +hrandfield +pexpire +function|load +fcall +zadd +zrem \
     +zscore +zrangebyscore";
 
 #[tokio::test]

@@ -334,7 +334,7 @@ async fn a_peer_that_read_too_little_is_told_so_when_it_reads_again() {
 async fn the_reason_reaches_a_client_that_is_still_sending_its_too_big_frame() {
     let gateway = Gateway::builder().start().await;
     let mut client = raw(&gateway, "/ws").await;
-    client.write(&frame(raw::TEXT, &vec![b'x'; 3_000_000])).await.unwrap();
+    client.write(&frame(raw::TEXT, &vec![b'x'; 30_000_000])).await.unwrap();
     assert_eq!(client.next_close().await.0, 1009);
 }
 

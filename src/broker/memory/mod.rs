@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::log::{Appended, Change, Count, Entry, Item, Mark, Marked, Retention, Since, Summary};
-use super::{Census, Claim, Interest, Link, Logged, Sink};
+use super::{Census, Interest, Link, Logged, Sink};
 use crate::notification::{Cursor, Target, UserId};
 use log::Log;
 
@@ -60,10 +60,6 @@ impl Memory {
             relief.await;
         }
         vec![1; items.len()]
-    }
-
-    pub(super) fn claim(&self, user: &UserId) -> Claim {
-        Claim { total: self.connections_of(user), newest: 0 }
     }
 
     pub(super) fn census(&self) -> Census {

@@ -30,7 +30,6 @@ const MAX_CLAIMS: usize = 65_536;
 /// Where handshakes ask for their user's count.
 pub(super) struct Registrar {
     claims: mpsc::Sender<Ask>,
-    interest: Arc<dyn Interest>,
 }
 
 enum Ask {
@@ -47,7 +46,7 @@ impl Registrar {
         {
             return claim;
         }
-        Claim { total: self.interest.connections_of(user.as_str()) as u64, newest: 0 }
+        Claim { elsewhere: 0 }
     }
 
     pub(super) async fn stop(&self) {
@@ -83,7 +82,7 @@ impl Presence {
         probes: Arc<Probes>,
     ) -> (Self, Registrar) {
         let (claims, asks) = mpsc::channel(MAX_CLAIMS);
-        let registrar = Registrar { claims, interest: interest.clone() };
+        let registrar = Registrar { claims };
         let presence = Self {
             commands,
             replica,
@@ -106,6 +105,8 @@ impl Presence {
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let interest = self.interest.clone();
         let mut rested = Instant::now();
+        // Before the first count: what is told by a replica that nobody knows of, nobody would bury.
+        self.beat().await;
         loop {
             tokio::select! {
                 ask = self.asks.recv() => match ask {
@@ -160,9 +161,9 @@ impl Presence {
                 .collect();
             match self.set(&batch).await {
                 Ok(totals) => {
-                    for ((user, _), total) in batch.iter().zip(totals) {
+                    for ((user, here), total) in batch.iter().zip(totals) {
                         self.untold.remove(user);
-                        self.answer(user, total);
+                        self.answer(user, total.saturating_sub(*here as u64));
                     }
                 }
                 Err(away) => {
@@ -190,19 +191,17 @@ impl Presence {
         Ok(totals.into_iter().map(|total| total.max(0).unsigned_abs()).collect())
     }
 
-    fn answer(&mut self, user: &UserId, total: u64) {
-        let waiting = self.waiting.remove(user).unwrap_or_default();
-        for (newest, answer) in (0..).zip(waiting.into_iter().rev()) {
+    fn answer(&mut self, user: &UserId, elsewhere: u64) {
+        for answer in self.waiting.remove(user).unwrap_or_default() {
             // The handshake may have been given up.
-            answer.send(Claim { total, newest }).ok();
+            answer.send(Claim { elsewhere }).ok();
         }
     }
 
     /// Redis is away: this replica's own counts have to do.
     fn answer_alone(&mut self) {
-        for user in std::mem::take(&mut self.waiting).into_keys().collect::<Vec<_>>() {
-            let total = self.interest.connections_of(user.as_str()) as u64;
-            self.answer(&user, total);
+        for answer in std::mem::take(&mut self.waiting).into_values().flatten() {
+            answer.send(Claim { elsewhere: 0 }).ok();
         }
     }
 

@@ -78,7 +78,7 @@ fn array<'a>(
     }
     Ok(cursor.bulk(limit)?.map(|payload| match payload {
         Bulk::Whole(payload) => Reply::Message { channel, payload },
-        Bulk::TooLong(length) => Reply::Oversized { channel, skip: length + 2 },
+        Bulk::TooLong(length) => Reply::Oversized { channel, skip: length.saturating_add(2) },
     }))
 }
 
