@@ -12,7 +12,7 @@ help:
 	@echo "make fmt     format the code"
 
 demo:
-	$(CARGO) run --release --quiet -- demo
+	$(CARGO) run --release -- demo
 
 test: setup lint unit it
 	@echo "all checks passed"
@@ -21,6 +21,8 @@ test: setup lint unit it
 PACKAGES := redis-server curl python3-redis ruby-redis php-cli php-redis
 
 setup:
+	@$(CARGO) fmt --version >/dev/null 2>&1 && $(CARGO) clippy --version >/dev/null 2>&1 || \
+		rustup component add rustfmt clippy
 	@dpkg -s $(PACKAGES) >/dev/null 2>&1 || { \
 		echo "installing $(PACKAGES)"; \
 		$(SUDO) apt-get update -qq && \
