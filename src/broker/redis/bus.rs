@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use bytes::Buf;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Order;
 use super::channels::{Channels, Heard};
-use super::connect::{CONNECT_TIMEOUT, Endpoint, Stream};
+use super::connect::{CONNECT_TIMEOUT, Endpoint};
 use super::heard;
 use super::resp::{self, Reply};
+use super::wire::{Ended, Wire};
 use crate::broker::{Interest, Link, Logged, Sink};
 use crate::notification::{Target, UserId};
 use crate::telemetry::Metrics;
@@ -33,9 +33,6 @@ const SILENCE: Duration = Duration::from_secs(5);
 const MAX_BACKOFF: Duration = Duration::from_millis(500);
 /// An outage is logged when it begins, and then this often.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
-/// A command that Redis does not take for this long ends the link.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
-const READ_BUFFER: usize = 64 * 1024;
 /// Room for the line of facts of the log's messages: two cursors, two counts, a length.
 const FACTS: usize = 160;
 
@@ -84,9 +81,6 @@ pub(super) struct Bus {
     pub(super) max_payload_bytes: usize,
 }
 
-/// Why a link ended; for logs.
-type Ended = String;
-
 impl Bus {
     /// Hears for ever.
     pub(super) async fn run(mut self) {
@@ -124,16 +118,7 @@ impl Bus {
             Ok(Err(error)) => return error.to_string(),
             Err(_elapsed) => return "connecting took too long".into(),
         };
-        let (input, output) = tokio::io::split(stream);
-        let mut wire = Wire {
-            input,
-            output,
-            buffer: BytesMut::with_capacity(READ_BUFFER),
-            skip: 0,
-            unconfirmed: 0,
-            all_asked_for: false,
-            asked: None,
-        };
+        let mut wire = Wire::new(stream);
         match self.serve(&mut wire).await {
             Ok(()) => "the loop ended".into(),
             Err(ended) => ended,
@@ -337,67 +322,4 @@ impl Bus {
 async fn wanted(interest: &dyn Interest, not_before: Instant) {
     tokio::time::sleep_until(not_before).await;
     interest.wanted().notified().await;
-}
-
-/// The connection and what is known of it.
-struct Wire {
-    input: ReadHalf<Stream>,
-    output: WriteHalf<Stream>,
-    buffer: BytesMut,
-    /// Bytes of an oversized payload still to come.
-    skip: usize,
-    unconfirmed: usize,
-    /// Everyone whom the hub held when the link was made has been asked for.
-    all_asked_for: bool,
-    /// When the first of the PINGs went out since which nothing was heard. Not the time of what was
-    /// heard last: to a process that was frozen, that is long ago on the best of links.
-    asked: Option<Instant>,
-}
-
-impl Wire {
-    async fn read(&mut self) -> Result<(), Ended> {
-        self.buffer.reserve(READ_BUFFER);
-        match self.input.read_buf(&mut self.buffer).await {
-            Ok(0) => return Err("Redis closed the connection".into()),
-            Ok(_) => self.asked = None,
-            Err(error) => return Err(error.to_string()),
-        }
-        let skipped = self.skip.min(self.buffer.len());
-        self.skip -= skipped;
-        self.buffer.advance(skipped);
-        Ok(())
-    }
-
-    async fn subscribe(&mut self, channels: impl Iterator<Item = String>) -> Result<(), Ended> {
-        let names: Vec<String> = channels.collect();
-        self.unconfirmed += names.len();
-        self.send_named("SUBSCRIBE", &names).await
-    }
-
-    async fn unsubscribe(&mut self, names: &[String]) -> Result<(), Ended> {
-        self.send_named("UNSUBSCRIBE", names).await
-    }
-
-    async fn send_named(&mut self, command: &str, names: &[String]) -> Result<(), Ended> {
-        if names.is_empty() {
-            return Ok(());
-        }
-        let words: Vec<&[u8]> =
-            std::iter::once(command.as_bytes()).chain(names.iter().map(String::as_bytes)).collect();
-        self.send(&words).await
-    }
-
-    async fn send(&mut self, words: &[&[u8]]) -> Result<(), Ended> {
-        let mut bytes = Vec::new();
-        resp::command(words.iter().copied(), &mut bytes);
-        let written = timeout(WRITE_TIMEOUT, async {
-            self.output.write_all(&bytes).await?;
-            self.output.flush().await
-        });
-        match written.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_elapsed) => Err(format!("Redis took no command for {WRITE_TIMEOUT:?}")),
-        }
-    }
 }

@@ -10,6 +10,7 @@ mod heard;
 mod log;
 mod presence;
 mod resp;
+mod wire;
 
 use std::sync::Arc;
 
