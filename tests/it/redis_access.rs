@@ -8,11 +8,19 @@ use crate::support::redis::Redis;
 use crate::support::wait::{PATIENCE, eventually};
 
 const PASSWORD: &str = "ding-dong-of-the-bell";
-/// All that a replica needs.
+/// All that a replica needs; the README lists the same.
 const RIGHTS: &str = "~campanile:* resetchannels &user:* &broadcast:notifications &campanile:* \
     -@all +subscribe +unsubscribe +publish +ping +unwatch +info +eval +evalsha +script|load \
-    +time +get +incrby +decrby +exists +rename +hget +hset +hdel +hlen +hincrby +hmget +hrandfield +pexpire +function|load +fcall +zadd +zrem \
-    +zscore +zrangebyscore";
+    +function|load +fcall +time +get +incrby +decrby +exists +rename +pexpire +hget +hmget +hset \
+    +hdel +hlen +hincrby +hrandfield +zadd +zrem +zscore +zrangebyscore";
+
+#[test]
+fn the_readme_lists_the_rights_that_are_enough() {
+    let readme = include_str!("../../README.md");
+    let (_, block) = readme.split_once("```\n~campanile").unwrap();
+    let block = format!("~campanile{}", block.split_once("```").unwrap().0);
+    assert!(block.split_whitespace().eq(RIGHTS.split_whitespace()), "{block}");
+}
 
 #[tokio::test]
 async fn a_redis_with_tls_client_certificates_and_a_user_with_few_rights_is_all_right() {
