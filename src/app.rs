@@ -20,6 +20,7 @@ use crate::http::ops::Ops;
 use crate::http::{Gateway, Throttle, ops, server};
 use crate::hub::{Hub, Quota};
 use crate::inbox::Inbox;
+use crate::recovery::Recovery;
 use crate::router::Router;
 use crate::session::{Rhythm, Rules, millis};
 use crate::socket::{Clock, Rig};
@@ -53,10 +54,14 @@ pub async fn serve(config: Config, pages: Pages, started: impl FnOnce()) -> anyh
     preload_keys(&verifier);
     let inbox = Arc::new(Inbox::new(broker.clone(), config.inbox.size > 0, metrics.clone()));
 
+    let enabled = inbox.is_enabled();
+    let recovery = Arc::new(Recovery::start(&broker, enabled, hub.clone(), metrics.clone()));
+
     let gateway = Arc::new(Gateway {
         hub: hub.clone(),
         broker: broker.clone(),
         inbox: inbox.clone(),
+        recovery: recovery.clone(),
         verifier: verifier.clone(),
         metrics: metrics.clone(),
         drain: drain.clone(),
@@ -66,7 +71,21 @@ pub async fn serve(config: Config, pages: Pages, started: impl FnOnce()) -> anyh
         origins: config.origins.clone(),
         limits: config.limits.clone(),
     });
-    let rig = Arc::new(rig(&config, replica, hub.clone(), metrics.clone(), verifier, inbox));
+    let rig = Rig {
+        replica,
+        hub: hub.clone(),
+        metrics: metrics.clone(),
+        verifier,
+        inbox,
+        recovery,
+        rules: rules(&config),
+        quota: Quota { frames: config.limits.send_queue, bytes: config.limits.send_queue_bytes },
+        max_frame_bytes: config.limits.max_frame_bytes,
+        write_timeout: config.keepalive.write_timeout,
+        leeway: config.auth.leeway,
+        clock: Clock::start(),
+    };
+    let rig = Arc::new(rig);
 
     let bind = |address, name| {
         server::bind(address, config.keepalive.write_timeout)
@@ -155,32 +174,13 @@ fn preload_keys(verifier: &Arc<Verifier>) {
     });
 }
 
-fn rig(
-    config: &Config,
-    replica: String,
-    hub: Arc<Hub>,
-    metrics: Arc<Metrics>,
-    verifier: Arc<Verifier>,
-    inbox: Arc<Inbox>,
-) -> Rig {
-    Rig {
-        replica,
-        hub,
-        metrics,
-        verifier,
-        inbox,
-        rules: Rules {
-            rhythm: Rhythm {
-                ping_interval: millis(config.keepalive.ping_interval),
-                pong_timeout: millis(config.keepalive.pong_timeout),
-            },
-            commands_per_second: config.limits.commands_per_second,
+fn rules(config: &Config) -> Rules {
+    Rules {
+        rhythm: Rhythm {
+            ping_interval: millis(config.keepalive.ping_interval),
+            pong_timeout: millis(config.keepalive.pong_timeout),
         },
-        quota: Quota { frames: config.limits.send_queue, bytes: config.limits.send_queue_bytes },
-        max_frame_bytes: config.limits.max_frame_bytes,
-        write_timeout: config.keepalive.write_timeout,
-        leeway: config.auth.leeway,
-        clock: Clock::start(),
+        commands_per_second: config.limits.commands_per_second,
     }
 }
 

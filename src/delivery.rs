@@ -25,11 +25,23 @@ enum Content {
         notification: Notification,
         cursor: Option<Cursor>,
     },
+    /// Of the log, told later than when it was appended.
+    Replay {
+        notification: Notification,
+        cursor: Cursor,
+        read: bool,
+    },
     /// One entry of the inbox, or without an id all of them, got this status.
     Update {
         id: Option<String>,
         status: &'static str,
     },
+    /// The count has changed, with the entry at this place or because of what was not heard.
+    Count {
+        cursor: Option<Cursor>,
+    },
+    /// What was missed cannot be told; the log goes on from here.
+    Lost(Cursor),
 }
 
 impl Parcel {
@@ -59,16 +71,68 @@ impl Parcel {
         Self::new(Content::Update { id, status }, Some(count), received)
     }
 
+    /// A notification that was read in the log instead of heard; `read`: on another device, meanwhile.
+    pub fn replay(
+        notification: Notification,
+        cursor: Cursor,
+        read: bool,
+        received: Instant,
+    ) -> Self {
+        Self::new(Content::Replay { notification, cursor, read }, None, received)
+    }
+
+    /// Only a count; `cursor` is the entry's that changed it, if it was one.
+    pub fn count_only(cursor: Option<Cursor>, count: Count, received: Instant) -> Self {
+        Self::new(Content::Count { cursor }, Some(count), received)
+    }
+
+    /// The log has lost what the sockets should have had; it stands at `cursor` now.
+    pub fn lost(cursor: Cursor, count: Count, received: Instant) -> Self {
+        Self::new(Content::Lost(cursor), Some(count), received)
+    }
+
     fn new(content: Content, count: Option<Count>, received: Instant) -> Self {
         Self { content, count, received, frames: Default::default() }
     }
 
-    /// `None`: it is a change in the inbox.
+    /// `None`: it is something else about the inbox.
     pub fn notification(&self) -> Option<&Notification> {
         match &self.content {
-            Content::Notification { notification, .. } => Some(notification),
-            Content::Update { .. } => None,
+            Content::Notification { notification, .. } | Content::Replay { notification, .. } => {
+                Some(notification)
+            }
+            Content::Update { .. } | Content::Count { .. } | Content::Lost(_) => None,
         }
+    }
+
+    /// Whether it was read in the log, some time after it was published.
+    pub fn is_replay(&self) -> bool {
+        matches!(self.content, Content::Replay { .. })
+    }
+
+    /// Where the log goes on, if it has lost something.
+    pub fn gap(&self) -> Option<(Cursor, Count)> {
+        let Content::Lost(cursor) = self.content else { return None };
+        Some((cursor, self.count.unwrap_or_default()))
+    }
+
+    /// Its place in the log, if it has one.
+    pub fn cursor(&self) -> Option<Cursor> {
+        match &self.content {
+            Content::Notification { cursor, .. } | Content::Count { cursor } => *cursor,
+            Content::Replay { cursor, .. } => Some(*cursor),
+            Content::Update { .. } | Content::Lost(_) => None,
+        }
+    }
+
+    /// The count after it, where it changed that.
+    pub fn count(&self) -> Option<Count> {
+        self.count
+    }
+
+    /// About what it takes in memory, in bytes.
+    pub fn size(&self) -> usize {
+        size_of::<Self>() + self.notification().map_or(0, |n| n.body().len())
     }
 
     /// When the broker handed it over.
@@ -82,20 +146,37 @@ impl Parcel {
     }
 
     fn encode(&self, form: Form) -> Option<Bytes> {
+        let write = |notification: &Notification, cursor, read| {
+            let room = notification.body().len() + 160;
+            frame::text(room, |out| form.write(notification, cursor, read, out))
+        };
         let first = match &self.content {
             Content::Notification { notification, cursor } => {
-                let room = notification.body().len() + 160;
-                frame::text(room, |out| form.write(notification, *cursor, out))
+                Some(write(notification, *cursor, None))
+            }
+            Content::Replay { notification, cursor, read } => {
+                Some(write(notification, Some(*cursor), read.then_some(true)))
             }
             Content::Update { id, status } => {
                 let change = Message::Update { id: id.as_deref(), status };
-                frame::message(&form.write_change(&change)?)
+                Some(frame::message(&form.write_change(&change)?))
+            }
+            Content::Count { .. } => None,
+            // Clients without a greeting know at least the count.
+            Content::Lost(_) => {
+                let count =
+                    Message::UnreadCount { count: self.count?, reference: None, cursor: None };
+                return Some(frame::message(&form.write_change(&count)?));
             }
         };
-        let count = self.count.and_then(|count| form.write_count(count));
-        Some(match count {
-            None => first,
-            Some(text) => [&first[..], &frame::message(&text)[..]].concat().into(),
-        })
+        let cursor = self.cursor().filter(|_| first.is_none());
+        let count = self.count.and_then(|count| form.write_count(count, cursor));
+        match (first, count) {
+            (first, None) => first,
+            (None, Some(text)) => Some(frame::message(&text)),
+            (Some(first), Some(text)) => {
+                Some([&first[..], &frame::message(&text)[..]].concat().into())
+            }
+        }
     }
 }

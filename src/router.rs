@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::broker::log::{Change, Mark};
 use crate::broker::{Logged, Sink};
 use crate::delivery::Parcel;
-use crate::hub::{Batch, Hub};
+use crate::hub::{Batch, Heard, Hub};
 use crate::notification::{Count, Invalid, MissingId, Notification, Target};
 use crate::session::CloseReason;
 use crate::telemetry::{Metrics, Source};
@@ -55,6 +55,18 @@ impl Router {
         }
     }
 
+    fn heard(&mut self, user: &str, heard: Heard) {
+        tracing::debug!(?heard, "entry of a log routed");
+        if heard == Heard::Gap {
+            // What is read in the log must not overtake what was heard before.
+            self.batch.send();
+            self.hub.doubt(user);
+        }
+        if self.batch.len() >= BATCH {
+            self.batch.send();
+        }
+    }
+
     /// A worker that was started after this router (actix replaces one that panicked) joins here.
     fn meet_new_workers(&mut self) {
         if self.batch.is_empty() && self.batch.lanes() != self.hub.lane_count() {
@@ -93,7 +105,7 @@ impl Sink for Router {
     fn logged(&mut self, logged: &Logged<'_>) {
         self.meet_new_workers();
         let received = Instant::now();
-        let Logged { user, cursor, count, id, payload, .. } = *logged;
+        let Logged { user, cursor, before, count, id, payload } = *logged;
         // The function keeps what publishers sent as it is, so what is missing is filled in here.
         let appended = Timestamp::from_millisecond(cursor.at.cast_signed());
         let parsed = Notification::parse(
@@ -106,8 +118,9 @@ impl Sink for Router {
         match parsed {
             Ok(notification) => {
                 self.metrics.received(Source::Log);
-                let parcel = Parcel::logged(notification, cursor, count, received);
-                self.route(user, &Arc::new(parcel));
+                let parcel = Arc::new(Parcel::logged(notification, cursor, count, received));
+                let heard = self.hub.deliver_logged(user, before, &parcel, &mut self.batch);
+                self.heard(user, heard);
             }
             Err(reason) => self.invalid(reason),
         }

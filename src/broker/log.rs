@@ -1,8 +1,10 @@
 //! The log of a user, as both brokers keep it: what was published, in order, until it is trimmed; which of
 //! it is unread; and a count that is exact.
 
+use jiff::Timestamp;
+
 pub use crate::notification::Count;
-use crate::notification::{Cursor, UserId};
+use crate::notification::{Cursor, MissingId, Notification, Target, UserId};
 
 /// How much of a log is kept.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +59,16 @@ pub struct Entry {
     pub payload: String,
 }
 
+impl Entry {
+    /// With what is missing filled in; `user` is whose log it is in. What was kept was valid once, so `None`
+    /// only if the limits have changed since or Redis was tampered with.
+    pub fn notification(&self, user: &str) -> Option<Notification> {
+        let appended = Timestamp::from_millisecond(self.cursor.at.cast_signed()).ok()?;
+        let (target, id) = (Target::User(user), MissingId::Kept(&self.id));
+        Notification::parse(self.payload.as_bytes(), target, id, appended, usize::MAX).ok()
+    }
+}
+
 /// Where a log stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
@@ -66,14 +78,58 @@ pub struct Summary {
     pub count: Count,
 }
 
-/// What follows a cursor.
+/// From where a log is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// No entries, only where the log stands.
+    Newest,
+    /// What was appended after the cursor.
+    After(Cursor),
+    /// What is unread, after this position (0: all of it).
+    Unread(u64),
+}
+
+/// One part of a log to read.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// Whose log.
+    pub user: UserId,
+    /// From where.
+    pub start: Start,
+}
+
+/// Entries in one part, at most.
+pub const PART: usize = 64;
+/// Bytes of payloads in one part; a single entry may exceed it.
+pub const PART_BYTES: usize = 128 * 1024;
+
+/// One part of a log, and where the log stood when it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Since {
-    /// Nothing is missing between the cursor and the first entry here. If something is, the entries are
-    /// the oldest that are kept.
+    /// Nothing is missing between the start and the first entry here. If something is, the entries are
+    /// those that were appended at a later time than the cursor's.
     pub whole: bool,
-    /// Oldest first.
+    /// Oldest first, [`PART`] and [`PART_BYTES`] at the most.
     pub entries: Vec<Entry>,
+    /// Entries from the start to the end of the log, those in `entries` included.
+    pub total: usize,
+    /// The whole log's.
+    pub summary: Summary,
+}
+
+impl Since {
+    /// Where this part ends and, if there is more, the next begins.
+    pub fn end(&self) -> Cursor {
+        match self.entries.last() {
+            Some(last) if self.has_more() => last.cursor,
+            _ => self.summary.cursor,
+        }
+    }
+
+    /// Whether entries are left for another part.
+    pub fn has_more(&self) -> bool {
+        self.total > self.entries.len()
+    }
 }
 
 /// What a client can do to an entry.

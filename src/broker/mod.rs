@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::notification::{Cursor, Target, UserId};
-use log::{Appended, Count, Entry, Item, Mark, Marked, Since, Summary};
+use log::{Appended, Ask, Count, Entry, Item, Mark, Marked, Since, Summary};
 
 /// Users whose channel has to be subscribed, or no more.
 #[derive(Debug, Default)]
@@ -214,11 +214,11 @@ impl Broker {
         }
     }
 
-    /// Up to `limit` entries after `cursor`, oldest first.
-    pub async fn after(&self, user: &UserId, cursor: Cursor, limit: usize) -> Result<Since, Away> {
+    /// Reads one part of each of these logs, in the order of `asks`.
+    pub async fn catch_up(&self, asks: &[Ask]) -> Result<Vec<Since>, Away> {
         match self {
-            Self::Memory(memory) => Ok(memory.after(user, cursor, limit)),
-            Self::Redis(redis) => redis.log().after(user, cursor, limit).await,
+            Self::Memory(memory) => Ok(memory.catch_up(asks)),
+            Self::Redis(redis) => redis.log().catch_up(asks).await,
         }
     }
 

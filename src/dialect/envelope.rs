@@ -10,10 +10,11 @@ use super::Message;
 pub(super) fn write_notification(
     notification: &Notification,
     cursor: Option<Cursor>,
+    read: Option<bool>,
     out: &mut Vec<u8>,
 ) {
     out.extend_from_slice(br#"{"type":"notification","data":"#);
-    out.extend_from_slice(fields(notification, cursor, None).as_bytes());
+    out.extend_from_slice(fields(notification, cursor, read).as_bytes());
     out.push(b'}');
 }
 
@@ -44,11 +45,13 @@ pub(super) fn write(message: &Message<'_>) -> String {
         Message::Error { code, text, reference } => {
             ("error", Some(json!({"code": code, "message": text})), *reference)
         }
-        Message::Connected { connection_id, user, ping_interval, inbox } => {
+        Message::Connected { connection_id, user, ping_interval, inbox, recovered, replayed } => {
             let mut data = json!({
                 "connection_id": connection_id,
                 "user_id": user.as_str(),
                 "ping_interval": ping_interval.as_secs_f64(),
+                "recovered": recovered,
+                "replayed": replayed,
             });
             if let Some((cursor, count)) = inbox {
                 data["cursor"] = json!(cursor.to_string());
@@ -57,8 +60,11 @@ pub(super) fn write(message: &Message<'_>) -> String {
             }
             ("connected", Some(data), None)
         }
-        Message::UnreadCount { count, reference } => {
-            let data = json!({"count": count.unread, "version": count.version});
+        Message::UnreadCount { count, reference, cursor } => {
+            let mut data = json!({"count": count.unread, "version": count.version});
+            if let Some(cursor) = cursor {
+                data["cursor"] = json!(cursor.to_string());
+            }
             ("unread_count", Some(data), *reference)
         }
         Message::Update { id, status } => {

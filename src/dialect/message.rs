@@ -31,6 +31,10 @@ pub enum Message<'a> {
         ping_interval: Duration,
         /// Where the user's log stands, if there is one.
         inbox: Option<(Cursor, Count)>,
+        /// Whether nothing is missing after the cursor that the client gave; `None`: it gave none.
+        recovered: Option<bool>,
+        /// Missed notifications that follow.
+        replayed: usize,
     },
     /// The count, asked for or not.
     UnreadCount {
@@ -38,6 +42,8 @@ pub enum Message<'a> {
         count: Count,
         /// The `ref` of the command, if it was one.
         reference: Option<&'a RawValue>,
+        /// Of the entry that changed it, where the client does not get the entry with its cursor.
+        cursor: Option<Cursor>,
     },
     /// One entry, or with `id` `None` all of them, are now `read`, `deleted` or `all_read`.
     Update {

@@ -44,11 +44,18 @@ impl Form {
     /// Indexed by `form as usize`, as the frames of a parcel are.
     pub const ALL: [Self; 3] = [Self::Envelope, Self::Campanile, Self::Bare];
 
-    /// Appends `notification` to `out`; `cursor` is its place in the log, if it is in one.
-    pub fn write(self, notification: &Notification, cursor: Option<Cursor>, out: &mut Vec<u8>) {
+    /// Appends `notification` to `out`; `cursor` is its place in the log, if it is in one, and `read` whether
+    /// it was read elsewhere, where that is known.
+    pub fn write(
+        self,
+        notification: &Notification,
+        cursor: Option<Cursor>,
+        read: Option<bool>,
+        out: &mut Vec<u8>,
+    ) {
         match self {
             Self::Envelope | Self::Campanile => {
-                envelope::write_notification(notification, cursor, out);
+                envelope::write_notification(notification, cursor, read, out);
             }
             Self::Bare => bare::write_notification(notification, out),
         }
@@ -59,9 +66,10 @@ impl Form {
         (self != Self::Bare).then(|| envelope::write(change))
     }
 
-    /// What clients of this form are told of their count, unasked.
-    pub fn write_count(self, count: Count) -> Option<String> {
-        let message = Message::UnreadCount { count, reference: None };
+    /// What clients of this form are told of their count, unasked; `cursor` is the entry's that changed it,
+    /// if they do not get the entry itself.
+    pub fn write_count(self, count: Count, cursor: Option<Cursor>) -> Option<String> {
+        let message = Message::UnreadCount { count, reference: None, cursor };
         (self == Self::Campanile).then(|| envelope::write(&message))
     }
 }

@@ -10,6 +10,7 @@ pub mod ops;
 mod origin;
 mod publication;
 mod publish;
+mod resume;
 pub mod server;
 mod throttle;
 mod upgrade;
@@ -29,6 +30,7 @@ use crate::config::{self, Origins, Secret};
 use crate::drain::Drain;
 use crate::hub::Hub;
 use crate::inbox::Inbox;
+use crate::recovery::Recovery;
 use crate::telemetry::Metrics;
 
 /// What requests are answered with.
@@ -36,6 +38,7 @@ pub struct Gateway {
     pub(crate) hub: Arc<Hub>,
     pub(crate) broker: Broker,
     pub(crate) inbox: Arc<Inbox>,
+    pub(crate) recovery: Arc<Recovery>,
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) drain: Arc<Drain>,

@@ -12,12 +12,13 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{Gateway, Refusal, first_frame, origin};
+use super::{Gateway, Refusal, first_frame, origin, resume};
 use crate::auth::{AuthError, Identity, carrier};
+use crate::broker::log::{Ask, Start};
 use crate::dialect::{Dialect, SUBPROTOCOL};
 use crate::hub::Membership;
-use crate::notification::{Count, Cursor, UserId};
-use crate::socket::{Lane, Seat};
+use crate::socket::{Greeting, Lane, Seat};
+use crate::telemetry::Replay;
 
 /// How long Redis has to confirm a subscription, and the pool to count the user's sockets.
 const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -37,7 +38,7 @@ pub(super) async fn upgrade(
     let mut early = parts.read_buf;
     let admitted = admit(&gateway, &lane, &request, &mut stream, &mut early).await;
     match admitted {
-        Ok(Some(Admitted { seat, membership, identity, answered, inbox })) => {
+        Ok(Some(Admitted { seat, membership, identity, answered, greeting })) => {
             if !answered {
                 let head = switching(&request);
                 if !matches!(
@@ -49,7 +50,7 @@ pub(super) async fn upgrade(
             }
             gateway.metrics.handshake_seconds.observe(started.elapsed().as_secs_f64());
             let expires = lane.rig().expiry(&identity);
-            seat.open(stream, &mut early, membership, expires, inbox);
+            seat.open(stream, &mut early, membership, expires, greeting);
         }
         // The client went away, or was told over the WebSocket.
         Ok(None) => {}
@@ -67,8 +68,7 @@ struct Admitted {
     identity: Identity,
     /// The 101 was sent before the first frame could be read.
     answered: bool,
-    /// Where the user's log stood after the subscription.
-    inbox: Option<(Cursor, Count)>,
+    greeting: Greeting,
 }
 
 async fn admit(
@@ -88,6 +88,7 @@ async fn admit(
     };
     gateway.admit(request)?;
     ws::verify_handshake(request.head()).map_err(|_| Refusal::upgrade_required())?;
+    let resume = resume::start(request.uri().query(), None)?;
 
     let origin = text(request, header::ORIGIN);
     let cookies = header_list_by(request, header::COOKIE, "; ");
@@ -128,10 +129,14 @@ async fn admit(
     };
     let seat = lane.seat(dialect);
     let membership = gateway.hub.join(&identity.user, seat.address());
-    match enter(gateway, membership).await {
-        Ok(membership) => {
-            let inbox = gateway.greeting(dialect, membership.user()).await;
-            Ok(Some(Admitted { seat, membership, identity, answered, inbox }))
+    let entered = async {
+        let membership = enter(gateway, membership).await?;
+        let greeting = gateway.greeting(dialect, &membership, resume).await?;
+        Ok((membership, greeting))
+    };
+    match entered.await {
+        Ok((membership, greeting)) => {
+            Ok(Some(Admitted { seat, membership, identity, answered, greeting }))
         }
         Err(refusal) if answered => {
             gateway.refused(&refusal, request.uri(), request.peer_addr());
@@ -171,13 +176,26 @@ async fn enter(gateway: &Gateway, mut membership: Membership) -> Result<Membersh
 }
 
 impl Gateway {
-    /// What a client that is greeted is told of its inbox; nothing if that cannot be had.
-    async fn greeting(&self, dialect: Dialect, user: &UserId) -> Option<(Cursor, Count)> {
-        if dialect != Dialect::Campanile {
-            return None;
+    /// Reads the log for a client that wants to go on, or is told how its inbox stands, or is the first of
+    /// its user here: from now on it is known what the user's sockets have heard.
+    async fn greeting(
+        &self,
+        dialect: Dialect,
+        membership: &Membership,
+        resume: Option<Start>,
+    ) -> Result<Greeting, Refusal> {
+        let is_told = resume.is_some() || dialect == Dialect::Campanile;
+        if !self.recovery.is_enabled() || (!is_told && membership.is_placed()) {
+            return Ok(Greeting { resume, since: None });
         }
-        let summary = self.inbox.summary(user).await.ok()?;
-        Some((summary.cursor, summary.count))
+        let ask = Ask { user: membership.user().clone(), start: resume.unwrap_or(Start::Newest) };
+        let read = timeout(SUBSCRIBE_TIMEOUT, self.recovery.read(ask)).await;
+        let since = read.ok().and_then(Result::ok).ok_or_else(|| {
+            self.metrics.replayed(Replay::Away);
+            Refusal::redis_away()
+        })?;
+        membership.stands(&since.summary);
+        Ok(Greeting { resume, since: Some(since) })
     }
 
     /// The checks that need no token.

@@ -18,8 +18,11 @@ pub struct Interest {
     changes: Mutex<Changes>,
     idle: Mutex<VecDeque<(Instant, UserId)>>,
     counted: Mutex<Vec<UserId>>,
+    /// Users whose log has to be read; each at most once.
+    doubts: Mutex<VecDeque<UserId>>,
     wanted: Notify,
     recount: Notify,
+    doubted: Notify,
 }
 
 impl Interest {
@@ -35,6 +38,23 @@ impl Interest {
     pub(super) fn counted(&self, user: UserId) {
         lock(&self.counted).push(user);
         self.recount.notify_one();
+    }
+
+    pub(super) fn doubt(&self, user: UserId) {
+        lock(&self.doubts).push_back(user);
+        self.doubted.notify_one();
+    }
+
+    pub(super) fn doubted(&self) -> &Notify {
+        &self.doubted
+    }
+
+    pub(super) fn next_doubt(&self) -> Option<UserId> {
+        lock(&self.doubts).pop_front()
+    }
+
+    pub(super) fn doubts(&self) -> usize {
+        lock(&self.doubts).len()
     }
 
     /// Users whose linger has ended by `now`.
@@ -112,8 +132,14 @@ impl broker::Interest for Hub {
 
     fn confirmed(&self, user: &str) {
         let mut shard = self.shard(user);
-        let Some(entry) = shard.get_mut(user) else { return };
-        entry.confirmed = self.link.load(Ordering::Acquire);
+        let Some(user) = shard.get_key_value(user).map(|(user, _)| user.clone()) else { return };
+        let Some(entry) = shard.get_mut(&user) else { return };
+        let link = self.link.load(Ordering::Acquire);
+        let before = std::mem::replace(&mut entry.confirmed, link);
+        // What was published between the two links was not heard.
+        if before != 0 && before != link && entry.place.doubt() {
+            self.interest.doubt(user);
+        }
         for confirm in std::mem::take(&mut entry.waiting) {
             // Whoever waited may have given up.
             confirm.send(()).ok();

@@ -3,9 +3,12 @@
 //! A user's entry lives from the first join until the subscription that it caused has been given back,
 //! a second after the last leave; so a page reload costs Redis nothing.
 
+mod catch_up;
+mod held;
 mod interest;
 mod mailbox;
 mod outbox;
+mod place;
 
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry as Slot, RandomState};
@@ -18,13 +21,17 @@ use smallvec::SmallVec;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+pub use catch_up::Doubt;
+pub use held::{Held, Release};
 pub use interest::Interest;
 pub use mailbox::{Batch, Letter, Mailbox};
-pub use outbox::{Outbox, Quota};
+pub use outbox::{Full, Outbox, Quota};
+pub use place::Heard;
 
 use crate::delivery::Parcel;
 use crate::notification::UserId;
 use crate::session::CloseReason;
+use place::Place;
 
 /// Locks are held for a map lookup and a few pushes; 64 keep two dozen threads apart.
 const SHARDS: usize = 64;
@@ -52,6 +59,15 @@ struct Entry {
     asked: u32,
     waiting: Vec<oneshot::Sender<()>>,
     idle_since: Option<Instant>,
+    place: Place,
+}
+
+impl Entry {
+    fn address(&self, parcel: &Arc<Parcel>, batch: &mut Batch) {
+        for address in &self.members {
+            batch.push(address.lane, Letter::Deliver(*address, parcel.clone()));
+        }
+    }
 }
 
 /// The registry of one replica.
@@ -65,6 +81,8 @@ pub struct Hub {
     links: AtomicU32,
     users: AtomicUsize,
     connections: AtomicUsize,
+    /// Number of the last reading of somebody's log.
+    readings: AtomicU32,
 }
 
 impl Hub {
@@ -79,6 +97,7 @@ impl Hub {
             links: AtomicU32::new(0),
             users: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
+            readings: AtomicU32::new(0),
         })
     }
 
@@ -177,12 +196,12 @@ impl Hub {
     }
 
     /// Puts `parcel` into `batch` for every socket of `user`; how many there are.
+    /// For what has no place in the log; [`deliver_logged`](Self::deliver_logged) is for what has.
     pub fn deliver(&self, user: &str, parcel: &Arc<Parcel>, batch: &mut Batch) -> usize {
-        let shard = self.shard(user);
-        let Some(entry) = shard.get(user) else { return 0 };
-        for address in &entry.members {
-            batch.push(address.lane, Letter::Deliver(*address, parcel.clone()));
-        }
+        let mut shard = self.shard(user);
+        let Some(entry) = shard.get_mut(user) else { return 0 };
+        entry.place.count(parcel.count());
+        entry.address(parcel, batch);
         entry.members.len()
     }
 

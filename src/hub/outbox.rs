@@ -73,13 +73,6 @@ impl Outbox {
         self.append(frame, 0, None);
     }
 
-    /// Puts a frame in front of all others, none of which may have been begun.
-    pub fn push_first(&mut self, frame: Bytes) {
-        debug_assert_eq!(self.written, 0);
-        self.bytes += frame.len();
-        self.items.push_front(Item { frame, parcel: None });
-    }
-
     fn append(&mut self, frame: Bytes, written: usize, parcel: Option<Arc<Parcel>>) {
         debug_assert!(written == 0 || self.is_empty());
         self.bytes += frame.len() - written;

@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use crate::broker::log::{Count, Entry, Mark, Summary};
 use crate::broker::{Away, Broker};
 use crate::dialect::{Command, item};
-use crate::notification::{BadCursor, Cursor, MissingId, Notification, Target, UserId};
+use crate::notification::{BadCursor, Cursor, UserId};
 use crate::telemetry::Metrics;
 
 /// Entries in one page unless asked for.
@@ -164,15 +162,8 @@ impl Inbox {
     }
 }
 
-/// One entry as clients see it. What was kept was valid once, so none is left out.
+/// One entry as clients see it.
 fn row(user: &UserId, entry: &Entry) -> Option<String> {
-    let appended = Timestamp::from_millisecond(entry.cursor.at.cast_signed()).ok()?;
-    let notification = Notification::parse(
-        entry.payload.as_bytes(),
-        Target::User(user.as_str()),
-        MissingId::Kept(&entry.id),
-        appended,
-        usize::MAX,
-    );
-    notification.ok().map(|notification| item(&notification, entry.cursor, !entry.unread))
+    let notification = entry.notification(user.as_str())?;
+    Some(item(&notification, entry.cursor, !entry.unread))
 }

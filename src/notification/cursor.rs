@@ -17,6 +17,14 @@ pub struct Cursor {
 #[error("a cursor looks like 17-1767323045678")]
 pub struct BadCursor;
 
+impl Cursor {
+    /// Whether who has everything up to here has `other` too. Of a log that lost entries and went on, the
+    /// positions come again at a later time.
+    pub fn covers(self, other: Self) -> bool {
+        other.position <= self.position && other.at <= self.at
+    }
+}
+
 impl FromStr for Cursor {
     type Err = BadCursor;
 

@@ -10,10 +10,12 @@ use tokio::net::TcpStream;
 use tokio_util::time::delay_queue;
 
 use super::Lane;
+use super::catching::Catching;
 use super::frame::{self, Reader};
 use crate::delivery::Parcel;
 use crate::dialect::{Dialect, Message};
 use crate::hub::{Address, Membership, Outbox};
+use crate::notification::Cursor;
 use crate::session::{CloseReason, Moment, Session};
 
 /// How long a peer that was told to go has for its own close frame, in milliseconds.
@@ -41,6 +43,10 @@ pub(super) struct State {
     /// A task waits for the socket to take what is in the outbox.
     pub(super) flushing: bool,
     pub(super) opened: Option<Moment>,
+    /// Everything up to here was replayed; 0-0: nothing was.
+    pub(super) floor: Cursor,
+    /// There until what the client had missed is replayed.
+    pub(super) catching: Option<Box<Catching>>,
     /// Commands under way in the inbox.
     pub(super) asking: u8,
     /// Notifications handed over completely.
@@ -54,12 +60,28 @@ impl Conn {
             dialect,
             stream: OnceCell::new(),
             timer: RefCell::default(),
-            state: RefCell::default(),
+            state: State { catching: Some(Box::default()), ..State::default() }.into(),
         }
     }
 
-    /// Hands one notification to the peer.
+    /// Hands one notification to the peer, in its turn.
     pub(super) fn deliver(self: &Rc<Self>, lane: &Rc<Lane>, parcel: &Arc<Parcel>) {
+        let mut state = self.state.borrow_mut();
+        if state.catching.is_some() {
+            drop(state);
+            return self.hold(lane, parcel);
+        }
+        let known = parcel.cursor().is_some_and(|cursor| state.floor.covers(cursor));
+        if parcel.gap().is_some() {
+            state.floor = Cursor::default();
+        }
+        drop(state);
+        if known {
+            return;
+        }
+        if let (Some((cursor, count)), Dialect::Campanile) = (parcel.gap(), self.dialect) {
+            return self.tell_gap(lane, cursor, count);
+        }
         if let Some(frame) = parcel.frame(self.dialect.form()) {
             self.send(lane, frame, Some(parcel));
         }
@@ -146,6 +168,9 @@ impl Conn {
         let metrics = &lane.rig.metrics;
         metrics.queued(queued, 0);
         metrics.dropped(reason.label(), unsent);
+        if let Some(catching) = state.catching.take() {
+            catching.end(metrics, reason);
+        }
         let (membership, opened, sent) = (state.membership.take(), state.opened, state.sent);
         drop(state);
         drop(membership);

@@ -17,6 +17,7 @@ use crate::delivery::Parcel;
 use crate::dialect::Dialect;
 use crate::hub::{Address, Hub, Letter, Mailbox, Quota};
 use crate::inbox::Inbox;
+use crate::recovery::Recovery;
 use crate::session::{Moment, Rules, millis};
 use crate::telemetry::Metrics;
 
@@ -33,6 +34,7 @@ pub struct Rig {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) inbox: Arc<Inbox>,
+    pub(crate) recovery: Arc<Recovery>,
     pub(crate) rules: Rules,
     pub(crate) quota: Quota,
     pub(crate) max_frame_bytes: Option<usize>,
@@ -88,6 +90,10 @@ impl Lane {
 
     pub(crate) fn rig(&self) -> &Arc<Rig> {
         &self.rig
+    }
+
+    pub(super) fn ping_interval(&self) -> Duration {
+        Duration::from_millis(self.rig.rules.rhythm.ping_interval)
     }
 
     pub(super) fn now(&self) -> Moment {
@@ -214,6 +220,10 @@ impl Lane {
     pub(super) fn delivered(&self, dialect: Dialect, parcel: &Parcel) {
         let Some(notification) = parcel.notification() else { return };
         self.rig.metrics.delivered(dialect);
+        if parcel.is_replay() {
+            self.rig.metrics.replayed_notifications.inc();
+            return;
+        }
         self.delivery.borrow().observe(parcel.received().elapsed().as_secs_f64());
         if let Some(published) = notification.timestamp() {
             // Clocks of publishers differ from ours; what seems to come from the future took no time.

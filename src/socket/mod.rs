@@ -4,6 +4,7 @@
 //! it accepts bytes; a task waits per socket for input, and only that.
 
 mod asking;
+mod catching;
 mod clock;
 mod conn;
 mod drain;
@@ -13,6 +14,7 @@ mod reading;
 mod seat;
 mod writing;
 
+pub use catching::Greeting;
 pub use clock::Clock;
 pub use conn::Conn;
 pub use lane::{Lane, Rig};

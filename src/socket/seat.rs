@@ -3,10 +3,8 @@ use std::rc::Rc;
 use tokio::net::TcpStream;
 
 use super::reading::ReadLoop;
-use super::{Conn, Lane};
-use crate::dialect::Message;
+use super::{Conn, Greeting, Lane};
 use crate::hub::{Address, Membership};
-use crate::notification::{Count, Cursor};
 use crate::session::{CloseReason, Moment, Session};
 
 /// A slot in a lane, taken before the upgrade is answered, so that what is published meanwhile has
@@ -35,7 +33,7 @@ impl Seat {
         early: &mut [u8],
         membership: Membership,
         expires: Option<Moment>,
-        inbox: Option<(Cursor, Count)>,
+        greeting: Greeting,
     ) {
         let Some(conn) = self.conn.take() else { return };
         let (lane, now) = (&self.lane, self.lane.now());
@@ -48,12 +46,7 @@ impl Seat {
             dialect = conn.dialect.label(),
             "connection opened"
         );
-        let greeting = conn.dialect.write(&Message::Connected {
-            connection_id: &conn.id(lane),
-            user: membership.user(),
-            ping_interval: std::time::Duration::from_millis(rig.rules.rhythm.ping_interval),
-            inbox,
-        });
+        let user = membership.user().clone();
         {
             let mut state = conn.state.borrow_mut();
             // Told to close before it was open: its close frame waits, and its time is running.
@@ -64,13 +57,14 @@ impl Seat {
             state.session = Some(session);
             state.opened = Some(now);
         }
-        conn.greet(lane, greeting);
         // The loop cleans up from here on, also when it is never polled.
         let reading = ReadLoop { lane: lane.clone(), conn: conn.clone() };
         if conn.stream.set(stream).is_err() {
             return;
         }
+        // A close frame may wait, of one that was told to go before it was open.
         conn.send_waiting(lane);
+        conn.begin(lane, &user, greeting);
         if !early.is_empty() && !conn.on_bytes(lane, early) {
             return;
         }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use super::{Conn, Lane, frame};
+use super::{Conn, Lane};
 use crate::delivery::Parcel;
+use crate::hub::Quota;
 use crate::session::CloseReason;
 
 /// Frames handed to the kernel in one call.
@@ -21,6 +22,17 @@ impl Conn {
         lane: &Rc<Lane>,
         frame: &Bytes,
         parcel: Option<&Arc<Parcel>>,
+    ) {
+        self.send_within(lane, frame, parcel, lane.rig.quota);
+    }
+
+    /// The same under another quota.
+    pub(super) fn send_within(
+        self: &Rc<Self>,
+        lane: &Rc<Lane>,
+        frame: &Bytes,
+        parcel: Option<&Arc<Parcel>>,
+        quota: Quota,
     ) {
         let mut state = self.state.borrow_mut();
         if state.ending.is_some() {
@@ -41,7 +53,7 @@ impl Conn {
                 Err(_) => {}
             }
         }
-        let pushed = state.outbox.push(frame.clone(), written, parcel.cloned(), lane.rig.quota);
+        let pushed = state.outbox.push(frame.clone(), written, parcel.cloned(), quota);
         let open = self.stream.get().is_some();
         let start = open && !state.flushing;
         state.flushing |= open;
@@ -72,15 +84,6 @@ impl Conn {
         drop(state);
         if start && !self.write_some(lane) {
             actix_rt::spawn(self.clone().flush(lane.clone()));
-        }
-    }
-
-    /// Puts the greeting in front of what waits for the socket to open.
-    pub(super) fn greet(&self, lane: &Lane, text: Option<String>) {
-        if let Some(text) = text {
-            let frame = frame::message(&text);
-            lane.rig.metrics.queued(0, frame.len());
-            self.state.borrow_mut().outbox.push_first(frame);
         }
     }
 
@@ -133,6 +136,9 @@ impl Conn {
             }
         }
         state.flushing = false;
+        if let Some(catching) = &state.catching {
+            catching.drained.notify_one();
+        }
         true
     }
 }

@@ -38,6 +38,36 @@ impl Source {
     }
 }
 
+/// What came of reading a log for what sockets have missed.
+#[derive(Clone, Copy, Debug)]
+pub enum Replay {
+    /// A client came back and nothing is missing.
+    Recovered,
+    /// A client came back and was told that something is missing.
+    Lost,
+    /// Open sockets were given what had not been heard.
+    Repaired,
+    /// Open sockets were told that something is missing.
+    LostWhileOpen,
+    /// Redis did not answer.
+    Away,
+}
+
+impl Replay {
+    const ALL: [Self; 5] =
+        [Self::Recovered, Self::Lost, Self::Repaired, Self::LostWhileOpen, Self::Away];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Recovered => "recovered",
+            Self::Lost => "lost",
+            Self::Repaired => "repaired",
+            Self::LostWhileOpen => "lost_while_open",
+            Self::Away => "away",
+        }
+    }
+}
+
 macro_rules! metrics {
     ($( $(#[doc = $help:literal])+ $field:ident: $kind:ident = $name:literal $([$($label:literal),+])? $(buckets $buckets:expr)?; )+) => {
         /// The gateway's metrics; each field's text is its `HELP`.
@@ -98,6 +128,10 @@ metrics! {
     delivery_seconds: Histogram = "campanile_delivery_seconds" buckets FAST;
     /// From the notification's timestamp to the write to the socket.
     publish_to_delivery_seconds: Histogram = "campanile_publish_to_delivery_seconds" buckets SLOW;
+    /// Logs read for what clients or open sockets had missed.
+    replays: IntCounterVec = "campanile_replays_total" ["result"];
+    /// Notifications written to a socket later than their turn, because it had missed them.
+    replayed_notifications: IntCounter = "campanile_replayed_notifications_total";
     /// Operations on inboxes; `result` is `ok`, `missing` or `away`.
     inbox_operations: IntCounterVec = "campanile_inbox_operations_total" ["operation", "result"];
     /// Bytes in the outboxes of sockets that do not take them yet.
@@ -127,6 +161,9 @@ impl Metrics {
             metrics.connections.with_label_values(&[dialect.label()]);
             metrics.connections_opened.with_label_values(&[dialect.label()]);
             metrics.deliveries.with_label_values(&[dialect.label()]);
+        }
+        for replay in Replay::ALL {
+            metrics.replays.with_label_values(&[replay.label()]);
         }
         for source in Source::ALL {
             metrics.notifications_received.with_label_values(&[source.label()]);
@@ -184,6 +221,11 @@ impl Metrics {
     /// The kernel took the last byte of one notification for one socket.
     pub fn delivered(&self, dialect: Dialect) {
         self.deliveries.with_label_values(&[dialect.label()]).inc();
+    }
+
+    /// A log was read for what was missed.
+    pub fn replayed(&self, replay: Replay) {
+        self.replays.with_label_values(&[replay.label()]).inc();
     }
 
     /// `count` notifications addressed to a socket were not written to it; 0 makes no series.

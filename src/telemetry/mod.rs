@@ -4,4 +4,4 @@
 pub mod log;
 mod metrics;
 
-pub use metrics::{Metrics, Source};
+pub use metrics::{Metrics, Replay, Source};

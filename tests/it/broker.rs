@@ -86,8 +86,12 @@ fn channels() -> Channels {
 
 impl Replica {
     pub(crate) fn memory() -> Self {
+        Self::memory_keeping(RETENTION)
+    }
+
+    pub(crate) fn memory_keeping(retention: Retention) -> Self {
         let (hub, heard) = (Hub::new(), Recorder::default());
-        let broker = Memory::start(hub.clone(), Box::new(heard.clone()), channels(), RETENTION);
+        let broker = Memory::start(hub.clone(), Box::new(heard.clone()), channels(), retention);
         Self { broker: Broker::Memory(broker), hub, heard }
     }
 

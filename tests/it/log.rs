@@ -1,7 +1,7 @@
 //! The log of a user: what both brokers promise, compared step by step, and what Redis promises besides.
 
 use campanile::broker::Broker;
-use campanile::broker::log::{Item, Mark, Retention};
+use campanile::broker::log::{Ask, Item, Mark, PART, Retention, Since, Start};
 use campanile::notification::{Cursor, UserId};
 
 use crate::broker::{RETENTION, Replica};
@@ -69,29 +69,75 @@ async fn the_contract(replica: Replica) {
         )
         .await;
 
-    let after = |cursor| broker.after(&ada, cursor, 100);
-    let start = after(Cursor::default()).await.unwrap();
+    let after = |cursor| since(broker, &ada, Start::After(cursor));
+    let start = after(Cursor::default()).await;
     assert!(start.whole);
     let names = |since: &campanile::broker::log::Since| {
         since.entries.iter().map(|entry| entry.id.clone()).collect::<Vec<_>>()
     };
-    assert_eq!(names(&start), ["a", "c"]);
+    assert_eq!((names(&start), start.total), (vec!["a".to_owned(), "c".to_owned()], 2));
+    assert_eq!(start.summary, broker.summary(&ada).await.unwrap());
+    let newest = since(broker, &ada, Start::Newest).await;
+    assert_eq!((names(&newest).len(), newest.total, newest.summary), (0, 0, start.summary));
+    assert_eq!(since(broker, &ada, Start::Unread(0)).await.total, 0);
     let from_a = start.entries[0].cursor;
-    assert_eq!(names(&after(from_a).await.unwrap()), ["c"]);
+    assert_eq!(names(&after(from_a).await), ["c"]);
     let foreign = Cursor { at: from_a.at + 1, ..from_a };
-    assert!(!after(foreign).await.unwrap().whole, "another log's cursor");
+    assert!(!after(foreign).await.whole, "another log's cursor");
     let future = Cursor { position: 99, at: from_a.at };
-    assert!(!after(future).await.unwrap().whole, "the log has lost entries");
+    let lost = after(future).await;
+    assert!(!lost.whole, "the log has lost entries");
+    let later: Vec<_> = start.entries.iter().filter(|entry| entry.cursor.at > from_a.at).collect();
+    assert_eq!(lost.entries.len(), later.len(), "what is later than the cursor is given");
 
     for n in 0..RETENTION.size {
         append(broker, &ada, &format!("n{n}")).await;
     }
-    let trimmed = after(from_a).await.unwrap();
+    let trimmed = after(from_a).await;
     assert!(!trimmed.whole, "what followed is trimmed");
     assert_eq!(trimmed.entries.len(), RETENTION.size, "but what is kept is given");
     let summary = broker.summary(&ada).await.unwrap();
     assert_eq!(summary.count.unread, RETENTION.size as u64, "trimming keeps the count exact");
-    assert!(after(summary.cursor).await.unwrap().whole);
+    assert!(after(summary.cursor).await.whole);
+    assert_eq!(since(broker, &ada, Start::Unread(0)).await.entries, trimmed.entries);
+}
+
+/// A log of large entries is read in parts, whose bounds are bytes and number.
+async fn parts_are_bounded(replica: Replica) {
+    let (broker, ada) = (&replica.broker, user("ada"));
+    for n in 0..150 {
+        let payload = if n < 5 { "x".repeat(50_000) } else { String::new() };
+        let (id, payload) = (n.to_string(), format!(r#"{{"id":"{n}","a":"{payload}"}}"#));
+        let item = Item { user: &ada, id: &id, payload: &payload };
+        broker.append(&[item]).await.unwrap();
+    }
+    let (mut parts, mut all) = (Vec::new(), Vec::new());
+    let mut start = Start::After(Cursor::default());
+    loop {
+        let part = since(broker, &ada, start).await;
+        assert_eq!(part.total, 150 - all.len());
+        parts.push(part.entries.len());
+        all.extend(part.entries.iter().map(|entry| entry.id.clone()));
+        start = Start::After(part.end());
+        if !part.has_more() {
+            break;
+        }
+    }
+    assert_eq!(parts, [2, 2, PART, PART, 18]);
+    assert_eq!(all, (0..150).map(|n| n.to_string()).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_long_log_is_read_in_parts() {
+    let kept = Retention { size: 200, ..RETENTION };
+    parts_are_bounded(Replica::memory_keeping(kept)).await;
+    let server = Server::start().await;
+    parts_are_bounded(Replica::redis_keeping(&server, "r1", kept).await).await;
+}
+
+async fn since(broker: &Broker, user: &UserId, start: Start) -> Since {
+    let ask = Ask { user: user.clone(), start };
+    broker.catch_up(&[ask]).await.unwrap().remove(0)
 }
 
 #[tokio::test]
@@ -118,9 +164,13 @@ async fn step(broker: &Broker, user: &UserId, kind: u8, id: &str, number: u64) -
         6 => format!("after {}", {
             let all = broker.list(user, 0, 100, false).await.unwrap();
             let from = all.get(usize::try_from(number).unwrap()).map(|entry| entry.cursor);
-            let since = broker.after(user, from.unwrap_or_default(), 5).await.unwrap();
+            let start = match number % 3 {
+                0 => Start::Unread(number),
+                _ => Start::After(from.unwrap_or_default()),
+            };
+            let since = since(broker, user, start).await;
             let ids: Vec<_> = since.entries.iter().map(|entry| entry.id.as_str()).collect();
-            format!("{} {ids:?}", since.whole)
+            format!("{} {ids:?} {}", since.whole, since.total)
         }),
         _ => ids(broker, user, number, 7, kind == 8).await,
     }

@@ -2,7 +2,9 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::broker::log::{Appended, Count, Entry, Mark, Marked, Retention, Since, Summary};
+use crate::broker::log::{
+    Appended, Count, Entry, Mark, Marked, PART, PART_BYTES, Retention, Since, Start, Summary,
+};
 use crate::notification::Cursor;
 
 /// One user's.
@@ -96,8 +98,19 @@ impl Log {
         self.count
     }
 
-    pub(super) fn summary(&self) -> Summary {
-        Summary { cursor: self.newest, count: self.count }
+    /// Where nothing was ever kept the version is the time; a millisecond less, for a change may follow
+    /// within it.
+    pub(super) fn summary(&self, now: u64) -> Summary {
+        let mut count = self.count;
+        if count.version == 0 {
+            count.version = now - 1;
+        }
+        Summary { cursor: self.newest, count }
+    }
+
+    /// Of the newest entry.
+    pub(super) fn newest(&self) -> Cursor {
+        self.newest
     }
 
     pub(super) fn list(&self, before: u64, limit: usize, unread_only: bool) -> Vec<Entry> {
@@ -110,18 +123,40 @@ impl Log {
             .collect()
     }
 
-    pub(super) fn after(&self, cursor: Cursor, limit: usize) -> Since {
+    pub(super) fn since(&self, start: Start, now: u64) -> Since {
+        let whole = match start {
+            Start::After(cursor) => self.is_followed(cursor),
+            Start::Newest | Start::Unread(_) => true,
+        };
+        let wanted = |kept: &&Kept| match start {
+            Start::Newest => false,
+            Start::After(cursor) if whole => kept.cursor.position > cursor.position,
+            Start::After(cursor) => kept.cursor.at > cursor.at,
+            Start::Unread(position) => kept.cursor.position > position && self.is_unread(kept),
+        };
+        let mut since = Since { whole, entries: Vec::new(), total: 0, summary: self.summary(now) };
+        let mut room = PART_BYTES;
+        for entry in self.kept.iter().filter(wanted).filter_map(|kept| self.entry(kept)) {
+            let fits = since.entries.is_empty() || entry.payload.len() <= room;
+            if fits && !since.has_more() && since.entries.len() < PART {
+                room = room.saturating_sub(entry.payload.len());
+                since.entries.push(entry);
+            }
+            since.total += 1;
+        }
+        since
+    }
+
+    /// Whether nothing is missing between the cursor and what is kept.
+    fn is_followed(&self, cursor: Cursor) -> bool {
         let first = self.trimmed.position + 1;
-        let whole = match cursor.position {
+        match cursor.position {
             position if position > self.newest.position => false,
             0 => first == 1,
             position if position == self.newest.position => cursor == self.newest,
             position if position + 1 == first => cursor == self.trimmed,
             position => self.at(position).is_some_and(|kept| kept.cursor == cursor),
-        };
-        let from = if whole { cursor.position + 1 } else { first };
-        let later = self.kept.iter().filter(|kept| kept.cursor.position >= from);
-        Since { whole, entries: later.filter_map(|kept| self.entry(kept)).take(limit).collect() }
+        }
     }
 
     fn entry(&self, kept: &Kept) -> Option<Entry> {

@@ -5,9 +5,11 @@ mod log;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::log::{Appended, Change, Count, Entry, Item, Mark, Marked, Retention, Since, Summary};
+use super::log::{
+    Appended, Ask, Change, Count, Entry, Item, Mark, Marked, Retention, Since, Summary,
+};
 use super::{Census, Interest, Link, Logged, Sink};
-use crate::notification::{Cursor, Target, UserId};
+use crate::notification::{Target, UserId};
 use log::Log;
 
 /// The embedded broker.
@@ -94,7 +96,7 @@ impl Memory {
         let Item { user, id, payload } = *item;
         let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
         let log = logs.entry(user.clone()).or_default();
-        let before = log.summary().cursor;
+        let before = log.newest();
         let appended = log.append(id, payload, self.retention, now());
         let Appended { is_new, cursor, count } = appended;
         if is_new {
@@ -125,7 +127,7 @@ impl Memory {
     }
 
     pub(super) fn summary(&self, user: &UserId) -> Summary {
-        self.with_log(user, |log| log.summary())
+        self.with_log(user, |log| log.summary(now()))
     }
 
     pub(super) fn list(
@@ -138,8 +140,9 @@ impl Memory {
         self.with_log(user, |log| log.list(before, limit, unread_only))
     }
 
-    pub(super) fn after(&self, user: &UserId, cursor: Cursor, limit: usize) -> Since {
-        self.with_log(user, |log| log.after(cursor, limit))
+    pub(super) fn catch_up(&self, asks: &[Ask]) -> Vec<Since> {
+        let now = now();
+        asks.iter().map(|ask| self.with_log(&ask.user, |log| log.since(ask.start, now))).collect()
     }
 
     fn tell(&self, user: &UserId, change: &Change<'_>, count: Count) {

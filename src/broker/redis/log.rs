@@ -6,7 +6,10 @@ use redis::{FromRedisValue, Script};
 
 use super::commands::Commands;
 use crate::broker::Away;
-use crate::broker::log::{Appended, Count, Entry, Item, Mark, Marked, Retention, Since, Summary};
+use crate::broker::log::{
+    Appended, Ask, Count, Entry, Item, Mark, Marked, PART, PART_BYTES, Retention, Since, Start,
+    Summary,
+};
 use crate::notification::{Cursor, Target, UserId};
 
 const CORE: &str = include_str!("scripts/log/core.lua");
@@ -14,6 +17,10 @@ const LIBRARY: &str = include_str!("scripts/log/library.lua");
 
 /// `[cursor, 1 if unread, id, payload]`
 type Row = (String, u8, String, String);
+/// `[cursor of the newest, unread, version]`
+type Standing = (String, u64, u64);
+/// `[1 if whole, rows, rows in all, standing]`
+type Part = (u8, Vec<Row>, usize, Standing);
 
 pub(in crate::broker) struct Log {
     commands: Arc<Commands>,
@@ -29,15 +36,17 @@ pub(in crate::broker) struct Log {
 impl Log {
     pub(super) fn new(commands: Arc<Commands>, retention: Retention) -> Self {
         let script = |tail: &str| Script::new(&[CORE, tail].concat());
+        // Runs also when Redis is full.
+        let reader = |tail: &str| Script::new(&["#!lua flags=no-writes\n", CORE, tail].concat());
         Self {
             commands,
             retention,
             append: script(include_str!("scripts/log/append.lua")),
             mark: script(include_str!("scripts/log/mark.lua")),
             mark_all: script(include_str!("scripts/log/mark_all.lua")),
-            summary: script(include_str!("scripts/log/summary.lua")),
-            list: script(include_str!("scripts/log/list.lua")),
-            after: script(include_str!("scripts/log/after.lua")),
+            summary: reader(include_str!("scripts/log/summary.lua")),
+            list: reader(include_str!("scripts/log/list.lua")),
+            after: reader(include_str!("scripts/log/after.lua")),
         }
     }
 
@@ -92,9 +101,7 @@ impl Log {
     }
 
     pub(in crate::broker) async fn summary(&self, user: &UserId) -> Result<Summary, Away> {
-        let (cursor, unread, version): (String, u64, u64) =
-            self.run("summary", &self.summary, user, &[]).await?;
-        Ok(Summary { cursor: place(&cursor)?, count: Count { unread, version } })
+        standing(&self.run("summary", &self.summary, user, &[]).await?)
     }
 
     pub(in crate::broker) async fn list(
@@ -109,17 +116,20 @@ impl Log {
         rows.into_iter().map(entry).collect()
     }
 
-    pub(in crate::broker) async fn after(
-        &self,
-        user: &UserId,
-        cursor: Cursor,
-        limit: usize,
-    ) -> Result<Since, Away> {
-        let arguments = [cursor.position.to_string(), cursor.at.to_string(), limit.to_string()];
-        let (whole, rows): (u8, Vec<Row>) =
-            self.run("after", &self.after, user, &arguments).await?;
-        let entries = rows.into_iter().map(entry).collect::<Result<_, _>>()?;
-        Ok(Since { whole: whole == 1, entries })
+    pub(in crate::broker) async fn catch_up(&self, asks: &[Ask]) -> Result<Vec<Since>, Away> {
+        let mut pipeline = redis::pipe();
+        for ask in asks {
+            let (which, Cursor { position, at }) = match ask.start {
+                Start::Newest => ("newest", Cursor::default()),
+                Start::After(cursor) => ("after", cursor),
+                Start::Unread(position) => ("unread", Cursor { position, at: 0 }),
+            };
+            pipeline.cmd("EVALSHA").arg(self.after.get_hash()).arg(3);
+            pipeline.arg(&self.commands.channels.inbox(ask.user.as_str()));
+            pipeline.arg(which).arg(position).arg(at).arg(PART).arg(PART_BYTES);
+        }
+        let parts: Vec<Part> = self.commands.scripted("after", &self.after, &pipeline).await?;
+        parts.into_iter().map(since).collect()
     }
 
     /// Registers the function for publishers, with this replica's limits.
@@ -168,6 +178,16 @@ fn lua_string(text: &str) -> String {
 
 fn place(text: &str) -> Result<Cursor, Away> {
     text.parse().map_err(|_| Away(format!("a script answered {text:?} for a cursor")))
+}
+
+fn standing((cursor, unread, version): &Standing) -> Result<Summary, Away> {
+    let count = Count { unread: *unread, version: *version };
+    Ok(Summary { cursor: place(cursor)?, count })
+}
+
+fn since((whole, rows, total, standing): Part) -> Result<Since, Away> {
+    let entries = rows.into_iter().map(entry).collect::<Result<_, _>>()?;
+    Ok(Since { whole: whole == 1, entries, total, summary: self::standing(&standing)? })
 }
 
 fn entry((cursor, unread, id, payload): Row) -> Result<Entry, Away> {

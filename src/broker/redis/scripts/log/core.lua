@@ -130,9 +130,12 @@ local function mark_all(box, channel)
   return { 1, left, version }
 end
 
--- Answers { cursor of the newest, unread, version }.
+-- Answers { cursor of the newest, unread, version }. Where nothing is kept (any more) the version is the time, so
+-- that it rises over a loss of all data too; a millisecond less, for a change may follow within it.
 local function summary(box)
-  return { cursor(number(box, 'last'), number(box, 'last_at')), number(box, 'unread'), number(box, 'version') }
+  local version = number(box, 'version')
+  if version == 0 then version = now_ms() - 1 end
+  return { cursor(number(box, 'last'), number(box, 'last_at')), number(box, 'unread'), version }
 end
 
 local function row(box, position)
@@ -158,31 +161,44 @@ local function list(box, before, limit, unread_only)
   return rows
 end
 
--- Whether nothing is missing between the cursor (position, ms) and what is kept, and up to `limit` entries after it.
-local function after(box, position, at, limit)
+-- Whether nothing is missing between the cursor (position, ms) and what is kept.
+local function follows(box, position, at, first, last)
+  if position > last then return false end
+  if position == 0 then return first == 1 end
+  if position == last then return at == number(box, 'last_at') end
+  if position == first - 1 then return at == number(box, 'trimmed_at') end
+  if position < first - 1 then return false end
+  local id = entry(box, position)
+  local found = id and record(box, id)
+  return found ~= nil and found.at == at
+end
+
+-- What follows the cursor (position, ms), or with `which` 'unread' what of it is unread, or with 'newest' nothing.
+-- Answers { 1 if nothing is missing in between, the oldest rows up to `limit` and about `bytes` of payload,
+-- how many rows there are in all, summary }. After a gap the rows are those that were appended later than the
+-- cursor was.
+local function after(box, which, position, at, limit, bytes)
   local first, last = math.max(number(box, 'first'), 1), number(box, 'last')
-  local whole
-  if position > last then
-    whole = false
-  elseif position == 0 then
-    whole = first == 1
-  elseif position == last then
-    whole = at == number(box, 'last_at')
-  elseif position == first - 1 then
-    whole = at == number(box, 'trimmed_at')
-  elseif position < first - 1 then
-    whole = false
-  else
-    local id = entry(box, position)
-    local found = id and record(box, id)
-    whole = found ~= nil and found.at == at
-  end
-  local rows = {}
+  local rows, total, size = {}, 0, 0
+  local whole = which ~= 'after' or follows(box, position, at, first, last)
   local next = whole and math.max(position + 1, first) or first
-  while next <= last and #rows < limit do
-    local found = row(box, next)
-    if found then rows[#rows + 1] = found end
+  if which == 'newest' then next = last + 1 end
+  local last_at = number(box, 'last_at')
+  if not whole and last_at <= at then next = last + 1 end
+  while next <= last do
+    local found, unread = row(box, next)
+    local wanted = found and (which ~= 'unread' or unread)
+    if wanted and not whole then
+      wanted = record(box, found[3]).at > at
+    end
+    if wanted then
+      total = total + 1
+      if #rows < limit and (size == 0 or size + #found[4] <= bytes) and total == #rows + 1 then
+        rows[#rows + 1] = found
+        size = size + #found[4]
+      end
+    end
     next = next + 1
   end
-  return { whole and 1 or 0, rows }
+  return { whole and 1 or 0, rows, total, summary(box) }
 end

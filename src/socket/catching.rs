@@ -1,0 +1,200 @@
+//! What a client has missed comes before what is new: until then, what is heard is held.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tokio::time::sleep;
+
+use super::{Conn, Lane};
+use crate::broker::log::{Ask, Since, Start};
+use crate::delivery::Parcel;
+use crate::dialect::Message;
+use crate::hub::{Held, Quota};
+use crate::notification::{Count, Cursor, UserId};
+use crate::session::CloseReason;
+use crate::telemetry::{Metrics, Replay};
+
+/// Pause after Redis did not answer in the middle of a replay.
+const PAUSE: Duration = Duration::from_millis(500);
+/// A part of a log has a bound of its own.
+const ONE_PART: Quota = Quota { frames: usize::MAX, bytes: usize::MAX };
+
+/// What a connection begins with.
+#[derive(Debug, Default)]
+pub struct Greeting {
+    /// From where the client wants to go on, if it does.
+    pub resume: Option<Start>,
+    /// The first part of the log from there, read after the subscription; without a wish to go on, only
+    /// where the log stands.
+    pub since: Option<Since>,
+}
+
+/// Of a connection that is not up to date yet.
+#[derive(Default)]
+pub(super) struct Catching {
+    held: Held,
+    /// The outbox is empty, or the connection is over.
+    pub(super) drained: Rc<Notify>,
+}
+
+impl Catching {
+    /// The connection is over.
+    pub(super) fn end(self, metrics: &Metrics, reason: CloseReason) {
+        metrics.queued(self.held.bytes(), 0);
+        metrics.dropped(reason.label(), self.held.notifications());
+        self.drained.notify_one();
+    }
+}
+
+impl Conn {
+    /// Keeps what is heard until its turn comes.
+    pub(super) fn hold(self: &Rc<Self>, lane: &Rc<Lane>, parcel: &Arc<Parcel>) {
+        let mut state = self.state.borrow_mut();
+        let Some(catching) = state.catching.as_mut() else { return };
+        let before = catching.held.bytes();
+        let held = catching.held.hold(parcel.clone(), lane.rig.quota);
+        lane.rig.metrics.queued(before, catching.held.bytes());
+        drop(state);
+        if held.is_err() {
+            lane.rig.metrics.dropped(CloseReason::TooSlow.label(), 1);
+            self.close(lane, CloseReason::TooSlow);
+        }
+    }
+
+    /// Greets, replays and goes live; `user` is whose log it is.
+    pub(super) fn begin(self: &Rc<Self>, lane: &Rc<Lane>, user: &UserId, greeting: Greeting) {
+        let Greeting { resume, since } = greeting;
+        let recovered = resume.map(|_| since.as_ref().is_some_and(|since| since.whole));
+        let hello = Message::Connected {
+            connection_id: &self.id(lane),
+            user,
+            ping_interval: lane.ping_interval(),
+            inbox: since.as_ref().map(|since| (started(resume, since), since.summary.count)),
+            recovered,
+            replayed: since.as_ref().map_or(0, |since| since.total),
+        };
+        self.say(lane, self.dialect.write(&hello));
+        let end = since.as_ref().map(Since::end);
+        let goes_on = match (resume, &since) {
+            (Some(_), Some(since)) => {
+                let result = if since.whole { Replay::Recovered } else { Replay::Lost };
+                lane.rig.metrics.replayed(result);
+                self.replay(lane, user, since)
+            }
+            _ => self.go_live(lane, Cursor::default(), &[]),
+        };
+        match (goes_on, end) {
+            (false, _) => {}
+            (true, Some(end)) => {
+                let start = resume.unwrap_or(Start::After(end));
+                let rest = self.clone().replay_rest(lane.clone(), user.clone(), start, end);
+                actix_rt::spawn(rest);
+            }
+            (true, None) => self.close(lane, CloseReason::TooSlow),
+        }
+    }
+
+    /// Writes one part; whether there is more.
+    fn replay(self: &Rc<Self>, lane: &Rc<Lane>, user: &UserId, since: &Since) -> bool {
+        let received = Instant::now();
+        let mut ids: Vec<Box<str>> = Vec::with_capacity(since.entries.len());
+        for entry in &since.entries {
+            let Some(notification) = entry.notification(user.as_str()) else { continue };
+            ids.push(notification.id_text().into());
+            let parcel = Parcel::replay(notification, entry.cursor, !entry.unread, received);
+            if let Some(frame) = parcel.frame(self.dialect.form()).cloned() {
+                self.send_within(lane, &frame, Some(&Arc::new(parcel)), ONE_PART);
+            }
+        }
+        self.state.borrow_mut().floor = since.end();
+        if since.has_more() {
+            return true;
+        }
+        self.go_live(lane, since.end(), &ids)
+    }
+
+    /// Delivers what was held; whether some of it has to be read in the log. What was held was heard since
+    /// before the part was read, so nothing is between the two.
+    fn go_live(self: &Rc<Self>, lane: &Rc<Lane>, through: Cursor, ids: &[Box<str>]) -> bool {
+        let mut state = self.state.borrow_mut();
+        let Some(catching) = state.catching.as_mut() else { return false };
+        let held = std::mem::take(&mut catching.held);
+        lane.rig.metrics.queued(held.bytes(), 0);
+        let release = held.release(through, ids);
+        if !release.read_again {
+            state.catching = None;
+        }
+        drop(state);
+        for parcel in &release.parcels {
+            self.deliver(lane, parcel);
+        }
+        release.read_again
+    }
+
+    /// The parts after the first, each when the one before is written.
+    async fn replay_rest(self: Rc<Self>, lane: Rc<Lane>, user: UserId, start: Start, end: Cursor) {
+        let mut end = end;
+        while let Some(drained) = self.drained() {
+            if let Some(drained) = drained {
+                drained.notified().await;
+                continue;
+            }
+            let start = match start {
+                Start::Unread(_) => Start::Unread(end.position),
+                Start::After(_) | Start::Newest => Start::After(end),
+            };
+            match lane.rig.recovery.read(Ask { user: user.clone(), start }).await {
+                Ok(since) => {
+                    if !since.whole {
+                        lane.rig.metrics.replayed(Replay::Lost);
+                        self.tell_gap(&lane, since.summary.cursor, since.summary.count);
+                    }
+                    end = since.end();
+                    if !self.replay(&lane, &user, &since) {
+                        return;
+                    }
+                }
+                Err(away) => {
+                    tracing::debug!(%away, "a replay goes on later");
+                    sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// `None`: the connection is over. `Some(None)`: what was sent is written.
+    fn drained(&self) -> Option<Option<Rc<Notify>>> {
+        let state = self.state.borrow();
+        let catching = state.catching.as_ref().filter(|_| state.ending.is_none())?;
+        Some((!state.outbox.is_empty()).then(|| catching.drained.clone()))
+    }
+
+    /// Tells that something is missing, and how the log stands now.
+    pub(super) fn tell_gap(self: &Rc<Self>, lane: &Rc<Lane>, cursor: Cursor, count: Count) {
+        let state = self.state.borrow();
+        let Some(user) = state.membership.as_ref().map(|member| member.user().clone()) else {
+            return;
+        };
+        drop(state);
+        let text = self.dialect.write(&Message::Connected {
+            connection_id: &self.id(lane),
+            user: &user,
+            ping_interval: lane.ping_interval(),
+            inbox: Some((cursor, count)),
+            recovered: Some(false),
+            replayed: 0,
+        });
+        self.say(lane, text);
+    }
+}
+
+/// The cursor after which everything is on this socket. That of a client which resumes is its own until the
+/// replayed notifications bring theirs: it might be cut off before the last.
+fn started(resume: Option<Start>, since: &Since) -> Cursor {
+    match resume {
+        Some(Start::After(cursor)) if since.whole && !since.entries.is_empty() => cursor,
+        _ => since.summary.cursor,
+    }
+}
