@@ -107,7 +107,7 @@ pub const PART_BYTES: usize = 128 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Since {
     /// Nothing is missing between the start and the first entry here. If something is, the entries are
-    /// those that were appended at a later time than the cursor's.
+    /// those with a higher position or a later time than the cursor's.
     pub whole: bool,
     /// Oldest first, [`PART`] and [`PART_BYTES`] at the most.
     pub entries: Vec<Entry>,

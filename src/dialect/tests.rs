@@ -13,7 +13,7 @@ fn notification(payload: &str) -> Notification {
 
 fn written(form: Form, payload: &str) -> Value {
     let mut out = Vec::new();
-    form.write(&notification(payload), None, &mut out);
+    form.write(&notification(payload), None, None, &mut out);
     serde_json::from_slice(&out).unwrap()
 }
 
@@ -23,7 +23,7 @@ const SENT: &str =
 #[test]
 fn bare_is_the_object_itself() {
     let mut out = Vec::new();
-    Form::Bare.write(&notification(SENT), None, &mut out);
+    Form::Bare.write(&notification(SENT), None, None, &mut out);
     assert_eq!(out, SENT.as_bytes());
 }
 
@@ -103,8 +103,23 @@ fn messages_look_as_documented() {
                 user: &user,
                 ping_interval: Duration::from_secs(54),
                 inbox: None,
+                recovered: None,
+                replayed: 0,
             },
-            json!({"type":"connected","data":{"connection_id":"1-2","user_id":"42","ping_interval":54.0}}),
+            json!({"type":"connected","data":{"connection_id":"1-2","user_id":"42","ping_interval":54.0,
+                "recovered":null,"replayed":0}}),
+        ),
+        (
+            Message::Connected {
+                connection_id: "1-2",
+                user: &user,
+                ping_interval: Duration::from_secs(54),
+                inbox: Some((Cursor { position: 7, at: 99 }, Count { unread: 3, version: 5 })),
+                recovered: Some(true),
+                replayed: 2,
+            },
+            json!({"type":"connected","data":{"connection_id":"1-2","user_id":"42","ping_interval":54.0,
+                "cursor":"7-99","unread_count":3,"version":5,"recovered":true,"replayed":2}}),
         ),
         (
             Message::TokenExpiring { left: Duration::from_secs(30) },

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::broker::log::{Ask, Since};
+pub use crate::broker::log::{Ask, Since, Start};
 use crate::broker::{Away, Broker};
 use crate::hub::Hub;
 use crate::telemetry::Metrics;

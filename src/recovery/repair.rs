@@ -30,7 +30,9 @@ pub(super) async fn repair(broker: Broker, hub: Arc<Hub>, metrics: Arc<Metrics>)
             }
             Err(away) => {
                 tracing::debug!(%away, logs = doubts.len(), "logs are read later");
-                doubts.into_iter().for_each(|doubt| hub.not_read(doubt));
+                for doubt in doubts {
+                    hub.not_read(doubt);
+                }
                 sleep(PAUSE).await;
             }
         }

@@ -8,11 +8,11 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use super::{Conn, Lane};
-use crate::broker::log::{Ask, Since, Start};
 use crate::delivery::Parcel;
 use crate::dialect::Message;
 use crate::hub::{Held, Quota};
 use crate::notification::{Count, Cursor, UserId};
+use crate::recovery::{Ask, Since, Start};
 use crate::session::CloseReason;
 use crate::telemetry::{Metrics, Replay};
 
@@ -136,11 +136,7 @@ impl Conn {
     /// The parts after the first, each when the one before is written.
     async fn replay_rest(self: Rc<Self>, lane: Rc<Lane>, user: UserId, start: Start, end: Cursor) {
         let mut end = end;
-        while let Some(drained) = self.drained() {
-            if let Some(drained) = drained {
-                drained.notified().await;
-                continue;
-            }
+        while self.drained().await {
             let start = match start {
                 Start::Unread(_) => Start::Unread(end.position),
                 Start::After(_) | Start::Newest => Start::After(end),
@@ -164,11 +160,18 @@ impl Conn {
         }
     }
 
-    /// `None`: the connection is over. `Some(None)`: what was sent is written.
-    fn drained(&self) -> Option<Option<Rc<Notify>>> {
-        let state = self.state.borrow();
-        let catching = state.catching.as_ref().filter(|_| state.ending.is_none())?;
-        Some((!state.outbox.is_empty()).then(|| catching.drained.clone()))
+    /// Waits until what was sent is written; `false`: the connection is over.
+    async fn drained(&self) -> bool {
+        loop {
+            let state = self.state.borrow();
+            let Some(catching) = &state.catching else { return false };
+            if state.ending.is_some() || state.outbox.is_empty() {
+                return state.ending.is_none();
+            }
+            let drained = catching.drained.clone();
+            drop(state);
+            drained.notified().await;
+        }
     }
 
     /// Tells that something is missing, and how the log stands now.

@@ -131,7 +131,7 @@ impl Log {
         let wanted = |kept: &&Kept| match start {
             Start::Newest => false,
             Start::After(cursor) if whole => kept.cursor.position > cursor.position,
-            Start::After(cursor) => kept.cursor.at > cursor.at,
+            Start::After(cursor) => !cursor.covers(kept.cursor),
             Start::Unread(position) => kept.cursor.position > position && self.is_unread(kept),
         };
         let mut since = Since { whole, entries: Vec::new(), total: 0, summary: self.summary(now) };

@@ -175,21 +175,19 @@ end
 
 -- What follows the cursor (position, ms), or with `which` 'unread' what of it is unread, or with 'newest' nothing.
 -- Answers { 1 if nothing is missing in between, the oldest rows up to `limit` and about `bytes` of payload,
--- how many rows there are in all, summary }. After a gap the rows are those that were appended later than the
--- cursor was.
+-- how many rows there are in all, summary }. After a gap the rows are those with a higher position or a later
+-- time than the cursor's.
 local function after(box, which, position, at, limit, bytes)
   local first, last = math.max(number(box, 'first'), 1), number(box, 'last')
   local rows, total, size = {}, 0, 0
   local whole = which ~= 'after' or follows(box, position, at, first, last)
   local next = whole and math.max(position + 1, first) or first
   if which == 'newest' then next = last + 1 end
-  local last_at = number(box, 'last_at')
-  if not whole and last_at <= at then next = last + 1 end
   while next <= last do
     local found, unread = row(box, next)
     local wanted = found and (which ~= 'unread' or unread)
     if wanted and not whole then
-      wanted = record(box, found[3]).at > at
+      wanted = next > position or record(box, found[3]).at > at
     end
     if wanted then
       total = total + 1
