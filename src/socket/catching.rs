@@ -162,16 +162,18 @@ impl Conn {
 
     /// Waits until what was sent is written; `false`: the connection is over.
     async fn drained(&self) -> bool {
-        loop {
-            let state = self.state.borrow();
-            let Some(catching) = &state.catching else { return false };
-            if state.ending.is_some() || state.outbox.is_empty() {
-                return state.ending.is_none();
-            }
-            let drained = catching.drained.clone();
-            drop(state);
+        while let Some(drained) = self.to_drain() {
             drained.notified().await;
         }
+        let state = self.state.borrow();
+        state.catching.is_some() && state.ending.is_none()
+    }
+
+    /// Told when the outbox is empty or the connection over; `None`: it is.
+    fn to_drain(&self) -> Option<Rc<Notify>> {
+        let state = self.state.borrow();
+        let waits = state.ending.is_none() && !state.outbox.is_empty();
+        state.catching.as_ref().filter(|_| waits).map(|catching| catching.drained.clone())
     }
 
     /// Tells that something is missing, and how the log stands now.
