@@ -85,7 +85,7 @@ pub enum Start {
     Newest,
     /// What was appended after the cursor.
     After(Cursor),
-    /// What is unread, after this position (0: all of it).
+    /// What is unread, after this position (0: all of it); whole while nothing after that was trimmed.
     Unread(u64),
 }
 

@@ -54,7 +54,7 @@ fn deliver(hub: &Hub, metrics: &Metrics, doubt: Doubt, since: &Since) {
     let missing = hub.caught_up(doubt, since, &parcels, |is_newer| {
         if !since.whole {
             Some(Arc::new(Parcel::lost(cursor, count, received)))
-        } else if is_newer && !since.has_more() {
+        } else if is_newer && cursor.position > 0 && !since.has_more() {
             Some(Arc::new(Parcel::count_only(None, count, received)))
         } else {
             None

@@ -126,13 +126,18 @@ impl Log {
     pub(super) fn since(&self, start: Start, now: u64) -> Since {
         let whole = match start {
             Start::After(cursor) => self.is_followed(cursor),
-            Start::Newest | Start::Unread(_) => true,
+            Start::Newest | Start::Unread(0) => true,
+            Start::Unread(position) => {
+                (self.trimmed.position..=self.newest.position).contains(&position)
+            }
         };
         let wanted = |kept: &&Kept| match start {
             Start::Newest => false,
             Start::After(cursor) if whole => kept.cursor.position > cursor.position,
             Start::After(cursor) => !cursor.covers(kept.cursor),
-            Start::Unread(position) => kept.cursor.position > position && self.is_unread(kept),
+            Start::Unread(position) => {
+                (kept.cursor.position > position || !whole) && self.is_unread(kept)
+            }
         };
         let mut since = Since { whole, entries: Vec::new(), total: 0, summary: self.summary(now) };
         let mut room = PART_BYTES;

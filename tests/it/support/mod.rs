@@ -10,6 +10,7 @@ pub(crate) mod handshake;
 pub(crate) mod http;
 pub(crate) mod keys;
 pub(crate) mod metrics;
+pub(crate) mod notify;
 pub(crate) mod ports;
 pub(crate) mod process;
 pub(crate) mod proxy;

@@ -180,13 +180,18 @@ end
 local function after(box, which, position, at, limit, bytes)
   local first, last = math.max(number(box, 'first'), 1), number(box, 'last')
   local rows, total, size = {}, 0, 0
-  local whole = which ~= 'after' or follows(box, position, at, first, last)
+  local whole = true
+  if which == 'after' then
+    whole = follows(box, position, at, first, last)
+  elseif which == 'unread' and position > 0 then
+    whole = position >= first - 1 and position <= last
+  end
   local next = whole and math.max(position + 1, first) or first
   if which == 'newest' then next = last + 1 end
   while next <= last do
     local found, unread = row(box, next)
     local wanted = found and (which ~= 'unread' or unread)
-    if wanted and not whole then
+    if wanted and not whole and which == 'after' then
       wanted = next > position or record(box, found[3]).at > at
     end
     if wanted then
