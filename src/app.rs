@@ -55,7 +55,7 @@ pub async fn serve(config: Config, pages: Pages, started: impl FnOnce()) -> anyh
     let inbox = Arc::new(Inbox::new(broker.clone(), config.inbox.size > 0, metrics.clone()));
 
     let enabled = inbox.is_enabled();
-    let recovery = Arc::new(Recovery::start(&broker, enabled, hub.clone(), metrics.clone()));
+    let recovery = Arc::new(Recovery::start(&broker, enabled, &hub, &metrics));
 
     let gateway = Arc::new(Gateway {
         hub: hub.clone(),

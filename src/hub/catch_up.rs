@@ -86,6 +86,10 @@ impl Hub {
     pub async fn doubts(&self, most: usize) -> Vec<Doubt> {
         loop {
             let taken = self.take_doubts(most);
+            if self.doubtful() > 0 {
+                // For another who waits.
+                self.interest.doubted().notify_one();
+            }
             if !taken.is_empty() {
                 return taken;
             }

@@ -31,13 +31,16 @@ struct Request {
 
 impl Recovery {
     /// Starts reading and repairing on the current runtime; without an inbox there is nothing to do.
-    pub fn start(broker: &Broker, enabled: bool, hub: Arc<Hub>, metrics: Arc<Metrics>) -> Self {
+    pub fn start(broker: &Broker, enabled: bool, hub: &Arc<Hub>, metrics: &Arc<Metrics>) -> Self {
         if !enabled {
             return Self { requests: None };
         }
         let (requests, waiting) = mpsc::channel(MAX_WAITING);
         tokio::spawn(reader::read_for_all(broker.clone(), waiting));
-        tokio::spawn(repair::repair(broker.clone(), hub, metrics));
+        // While Redis reads for the one, the other delivers.
+        for _ in 0..2 {
+            tokio::spawn(repair::repair(broker.clone(), hub.clone(), metrics.clone()));
+        }
         Self { requests: Some(requests) }
     }
 

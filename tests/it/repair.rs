@@ -13,6 +13,7 @@ use campanile::notification::UserId;
 use campanile::recovery::{Ask, Recovery, Start};
 use campanile::router::Router;
 use campanile::telemetry::Metrics;
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::support::client::Client;
@@ -57,7 +58,7 @@ impl Replica {
         let router = Box::new(Router::new(hub.clone(), metrics.clone(), 1000));
         let broker = Redis::start(&redis(url), setup, hub.clone(), router).unwrap();
         let broker = Broker::Redis(broker);
-        let recovery = Recovery::start(&broker, true, hub.clone(), metrics);
+        let recovery = Recovery::start(&broker, true, &hub, &metrics);
         let replica = Self { broker, hub, mailbox, recovery };
         eventually("the link is up", PATIENCE, async || replica.broker.link().is_up()).await;
         replica
@@ -90,14 +91,12 @@ async fn twenty_thousand_logs_are_repaired_within_two_seconds_of_the_link() {
         members.push(replica.hub.join(user, Address { lane: 0, slot, generation: 0 }));
     }
     for members in members.chunks_mut(512) {
-        let read = async {
-            for member in members {
-                member.subscribed().await;
-                let ask = Ask { user: member.user().clone(), start: Start::Newest };
-                member.stands(&replica.recovery.read(ask).await.unwrap().summary);
-            }
-        };
-        within("the log is read", PATIENCE, read).await;
+        let read = members.iter_mut().map(async |member| {
+            member.subscribed().await;
+            let ask = Ask { user: member.user().clone(), start: Start::Newest };
+            member.stands(&replica.recovery.read(ask).await.unwrap().summary);
+        });
+        within("their logs are read", PATIENCE, join_all(read)).await;
     }
     let (mut letters, mut worst) = (Vec::new(), Duration::ZERO);
     let mut heard: HashMap<u32, Vec<String>> = HashMap::new();
