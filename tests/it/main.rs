@@ -11,6 +11,7 @@ mod crowds;
 mod delivery;
 mod docs;
 mod drain;
+mod faults;
 mod harness;
 mod inbox;
 mod log;

@@ -187,7 +187,8 @@ impl Client {
         }
     }
 
-    pub(super) async fn read(&mut self) -> Option<Message> {
+    /// The next frame, whenever it comes; `None` as in [`Client::next_message`].
+    pub(crate) async fn read(&mut self) -> Option<Message> {
         match self.socket.next().await {
             Some(Ok(message)) => {
                 self.pings += usize::from(message.is_ping());

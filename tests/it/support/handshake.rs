@@ -1,5 +1,6 @@
 //! Opening a WebSocket by hand, so that a refusal can be read to its last byte.
 
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 
@@ -7,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::client::Client;
@@ -110,18 +112,29 @@ impl Connect {
 
     pub(super) async fn upgrade(self) -> Result<Upgraded, Refused> {
         let what = format!("the handshake on {} is answered", self.path);
-        within(&what, PATIENCE, async {
-            let mut stream = self.connect().await.expect("the gateway accepts connections");
-            let (request, accept) = self.request();
-            stream.write_all(request.as_bytes()).await.expect("sends the handshake");
-            let head = Head::read(&mut stream).await.expect("reads the answer to the handshake");
-            if head.status != 101 {
-                return Err(head.read_body(&mut stream).await.expect("reads the refusal"));
-            }
-            assert_eq!(head.header("sec-websocket-accept"), Some(accept.as_str()));
-            Ok(Upgraded { stream, head })
-        })
-        .await
+        let upgraded = within(&what, PATIENCE, self.try_upgrade()).await;
+        upgraded.expect("the gateway answers the handshake")
+    }
+
+    /// An open socket, if the gateway is there and lets us in; an error in all other cases.
+    pub(crate) async fn attempt(self) -> io::Result<Client> {
+        let upgraded = timeout(PATIENCE, self.try_upgrade()).await??;
+        match upgraded {
+            Ok(upgraded) => Ok(Client::new(upgraded).await),
+            Err(refused) => Err(io::Error::other(refused.text())),
+        }
+    }
+
+    async fn try_upgrade(self) -> io::Result<Result<Upgraded, Refused>> {
+        let mut stream = self.connect().await?;
+        let (request, accept) = self.request();
+        stream.write_all(request.as_bytes()).await?;
+        let head = Head::read(&mut stream).await?;
+        if head.status != 101 {
+            return Ok(Err(head.read_body(&mut stream).await?));
+        }
+        assert_eq!(head.header("sec-websocket-accept"), Some(accept.as_str()));
+        Ok(Ok(Upgraded { stream, head }))
     }
 
     async fn connect(&self) -> std::io::Result<TcpStream> {

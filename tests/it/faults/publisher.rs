@@ -1,0 +1,117 @@
+//! Backends as they should be: they repeat under the same id until a publication is accepted.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use campanile::notification::Cursor;
+use fastrand::Rng;
+use redis::RedisResult;
+use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
+
+use super::lock;
+use crate::support::http;
+
+/// For `POST /api/publish`.
+pub(super) const KEY: &str = "a-key-of-the-tests";
+/// Pause between two publications of one lane.
+const PAUSE: Duration = Duration::from_millis(5);
+/// An answer that takes longer does not come.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// A publication that the gateway or Redis has promised to keep.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub(super) user: String,
+    pub(super) id: String,
+    pub(super) cursor: Cursor,
+}
+
+/// How a backend publishes.
+#[derive(Clone)]
+pub(crate) enum Lane {
+    /// `FCALL` on a connection to this URL, made anew after every error.
+    Function(String),
+    /// `POST /api/publish` at any replica.
+    Http,
+}
+
+impl Lane {
+    /// Until `stop`; how often something had to be repeated.
+    pub(super) async fn publish(
+        self,
+        lane: usize,
+        users: usize,
+        addresses: Arc<Mutex<Vec<SocketAddr>>>,
+        mut random: Rng,
+        accepted: Arc<Mutex<Vec<Accepted>>>,
+        stop: Arc<AtomicBool>,
+    ) -> usize {
+        let mut connection = None;
+        let (mut retries, mut number) = (0, 0);
+        while !stop.load(Ordering::Relaxed) {
+            let user = random.usize(0..users).to_string();
+            let id = format!("{lane}-{number}");
+            number += 1;
+            let cursor = loop {
+                let published = match &self {
+                    Self::Function(url) => function(url, &mut connection, &user, &id).await,
+                    Self::Http => over_http(&addresses, &mut random, &user, &id).await,
+                };
+                match published {
+                    Some(cursor) => break cursor,
+                    None => {
+                        retries += 1;
+                        connection = None;
+                        sleep(Duration::from_millis(20)).await;
+                    }
+                }
+            };
+            lock(&accepted).push(Accepted { user, id, cursor });
+            sleep(PAUSE).await;
+        }
+        retries
+    }
+}
+
+type Connection = redis::aio::MultiplexedConnection;
+
+async fn function(
+    url: &str,
+    connection: &mut Option<Connection>,
+    user: &str,
+    id: &str,
+) -> Option<Cursor> {
+    let call = async {
+        if connection.is_none() {
+            let client = redis::Client::open(url)?;
+            *connection = Some(client.get_multiplexed_async_connection().await?);
+        }
+        let mut call = redis::cmd("FCALL");
+        call.arg("campanile_notify").arg(1).arg(user).arg(json!({ "id": id }).to_string());
+        match connection {
+            Some(connection) => call.query_async(connection).await,
+            None => Err((redis::ErrorKind::Io, "no connection").into()),
+        }
+    };
+    let cursor: RedisResult<String> = timeout(ANSWER, call).await.ok()?;
+    cursor.ok()?.parse().ok()
+}
+
+async fn over_http(
+    addresses: &Mutex<Vec<SocketAddr>>,
+    random: &mut Rng,
+    user: &str,
+    id: &str,
+) -> Option<Cursor> {
+    let address = random.choice(lock(addresses).iter().copied())?;
+    let bearer = format!("Bearer {KEY}");
+    let body = json!({ "user_id": user, "id": id }).to_string();
+    let headers = [("Authorization", bearer.as_str())];
+    let request = http::try_request(address, "POST", "/api/publish", &headers, body.as_bytes());
+    let answer = timeout(ANSWER, request).await.ok()?.ok()?;
+    let answer: Value = serde_json::from_str(answer.text()).ok()?;
+    answer["data"]["results"][0]["cursor"].as_str()?.parse().ok()
+}
