@@ -20,7 +20,7 @@ use crate::http::ops::Ops;
 use crate::http::{Gateway, Throttle, ops, server};
 use crate::hub::{Hub, Quota};
 use crate::inbox::Inbox;
-use crate::recovery::Recovery;
+use crate::recovery::{self, Recovery};
 use crate::router::Router;
 use crate::session::{Rhythm, Rules, millis};
 use crate::socket::{Clock, Rig};
@@ -48,14 +48,16 @@ pub async fn serve(config: Config, pages: Pages, started: impl FnOnce()) -> anyh
     let drain = Arc::new(Drain::default());
     let replica = Uuid::now_v7().simple().to_string();
 
-    let sink =
-        Box::new(Router::new(hub.clone(), metrics.clone(), config.publish.max_payload_bytes));
+    let (discarder, discarded) = recovery::discarding();
+    let limit = config.publish.max_payload_bytes;
+    let sink = Box::new(Router::new(hub.clone(), metrics.clone(), limit, discarder.clone()));
     let broker = broker(&config, &hub, sink, &replica, &metrics)?;
     preload_keys(&verifier);
-    let inbox = Arc::new(Inbox::new(broker.clone(), config.inbox.size > 0, metrics.clone()));
+    let enabled = config.inbox.size > 0;
+    let inbox = Arc::new(Inbox::new(broker.clone(), enabled, metrics.clone(), discarder.clone()));
 
-    let enabled = inbox.is_enabled();
-    let recovery = Arc::new(Recovery::start(&broker, enabled, &hub, &metrics));
+    let discarding = (discarder, discarded);
+    let recovery = Arc::new(Recovery::start(&broker, enabled, &hub, &metrics, discarding));
 
     let gateway = Arc::new(Gateway {
         hub: hub.clone(),

@@ -12,6 +12,7 @@ use crate::broker::{Logged, Sink};
 use crate::delivery::Parcel;
 use crate::hub::{Batch, Heard, Hub};
 use crate::notification::{Count, Invalid, MissingId, Notification, Target};
+use crate::recovery::Discarder;
 use crate::session::CloseReason;
 use crate::telemetry::{Metrics, Source};
 
@@ -26,18 +27,24 @@ pub struct Router {
     metrics: Arc<Metrics>,
     batch: Batch,
     max_payload_bytes: usize,
+    discarder: Discarder,
     complained: Option<Instant>,
 }
 
 impl Router {
     /// Workers that register with `hub` later are met before the next batch.
-    pub fn new(hub: Arc<Hub>, metrics: Arc<Metrics>, max_payload_bytes: usize) -> Self {
+    pub fn new(
+        hub: Arc<Hub>,
+        metrics: Arc<Metrics>,
+        max_payload_bytes: usize,
+        discarder: Discarder,
+    ) -> Self {
         let batch = Batch::new(hub.lanes());
-        Self { hub, metrics, batch, max_payload_bytes, complained: None }
+        Self { hub, metrics, batch, max_payload_bytes, discarder, complained: None }
     }
 
-    fn invalid(&mut self, reason: Invalid) {
-        self.metrics.invalid(Source::Pubsub, reason);
+    fn invalid(&mut self, source: Source, reason: Invalid) {
+        self.metrics.invalid(source, reason);
         if self.complained.is_none_or(|at| at.elapsed() >= COMPLAIN_EVERY) {
             self.complained = Some(Instant::now());
             tracing::warn!(
@@ -89,7 +96,7 @@ impl Sink for Router {
         );
         let notification = match parsed {
             Ok(notification) => notification,
-            Err(reason) => return self.invalid(reason),
+            Err(reason) => return self.invalid(Source::Pubsub, reason),
         };
         self.metrics.received(Source::Pubsub);
         let parcel = Arc::new(Parcel::plain(notification, received));
@@ -115,15 +122,20 @@ impl Sink for Router {
             appended.unwrap_or_else(|_| Timestamp::now()),
             self.max_payload_bytes,
         );
-        match parsed {
+        let parcel = match parsed {
             Ok(notification) => {
                 self.metrics.received(Source::Log);
-                let parcel = Arc::new(Parcel::logged(notification, cursor, count, received));
-                let heard = self.hub.deliver_logged(user, before, &parcel, &mut self.batch);
-                self.heard(user, heard);
+                Parcel::logged(notification, cursor, count, received)
             }
-            Err(reason) => self.invalid(reason),
-        }
+            Err(reason) => {
+                self.invalid(Source::Log, reason);
+                self.discarder.discard(user, id);
+                // It has its place all the same: what comes next follows on it.
+                Parcel::count_only(Some(cursor), count, received)
+            }
+        };
+        let heard = self.hub.deliver_logged(user, before, &Arc::new(parcel), &mut self.batch);
+        self.heard(user, heard);
     }
 
     fn changed(&mut self, user: &str, change: &Change<'_>, count: Count) {
@@ -138,7 +150,7 @@ impl Sink for Router {
     }
 
     fn oversized(&mut self, _target: Target<'_>) {
-        self.invalid(Invalid::TooLarge { limit: self.max_payload_bytes });
+        self.invalid(Source::Pubsub, Invalid::TooLarge { limit: self.max_payload_bytes });
     }
 
     fn flush(&mut self) {

@@ -6,6 +6,7 @@ use crate::broker::log::{Count, Entry, Mark, Summary};
 use crate::broker::{Away, Broker};
 use crate::dialect::{Command, item};
 use crate::notification::{BadCursor, Cursor, UserId};
+use crate::recovery::Discarder;
 use crate::telemetry::Metrics;
 
 /// Entries in one page unless asked for.
@@ -18,6 +19,7 @@ pub struct Inbox {
     broker: Broker,
     enabled: bool,
     metrics: Arc<Metrics>,
+    discarder: Discarder,
 }
 
 /// What came of a command.
@@ -73,8 +75,8 @@ pub struct Query {
 
 impl Inbox {
     /// With `enabled` false every command is answered with [`Failure::Disabled`].
-    pub fn new(broker: Broker, enabled: bool, metrics: Arc<Metrics>) -> Self {
-        Self { broker, enabled, metrics }
+    pub fn new(broker: Broker, enabled: bool, metrics: Arc<Metrics>, discarder: Discarder) -> Self {
+        Self { broker, enabled, metrics, discarder }
     }
 
     /// Does what a client asks for.
@@ -138,7 +140,14 @@ impl Inbox {
         let entries = self.counted("list", entries)?;
         let full = entries.len() == limit;
         let next = entries.last().filter(|_| full).map(|entry| entry.cursor);
-        let items: Vec<String> = entries.iter().filter_map(|entry| row(user, entry)).collect();
+        let row = |entry: &Entry| {
+            let row = row(user, entry);
+            if row.is_none() {
+                self.discarder.found(&self.metrics, user.as_str(), &entry.id);
+            }
+            row
+        };
+        let items: Vec<String> = entries.iter().filter_map(row).collect();
         let next = next.map_or("null".to_owned(), |cursor| format!("\"{cursor}\""));
         Ok(format!(r#"{{"items":[{}],"next":{next}}}"#, items.join(",")))
     }

@@ -3,6 +3,7 @@
 //!
 //! A crowd that comes back at once, or everyone after the link to Redis was lost, is read in pipelines.
 
+mod discard;
 mod reader;
 mod repair;
 
@@ -12,6 +13,8 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use crate::broker::log::{Ask, Since, Start};
 use crate::broker::{Away, Broker};
+pub use discard::{Discarded, Discarder, discarding};
+
 use crate::hub::Hub;
 use crate::telemetry::Metrics;
 
@@ -21,6 +24,7 @@ const MAX_WAITING: usize = 65_536;
 /// Reads parts of logs.
 pub struct Recovery {
     requests: Option<mpsc::Sender<Request>>,
+    discarder: Discarder,
 }
 
 /// Somebody waits for a part.
@@ -31,17 +35,30 @@ struct Request {
 
 impl Recovery {
     /// Starts reading and repairing on the current runtime; without an inbox there is nothing to do.
-    pub fn start(broker: &Broker, enabled: bool, hub: &Arc<Hub>, metrics: &Arc<Metrics>) -> Self {
+    pub fn start(
+        broker: &Broker,
+        enabled: bool,
+        hub: &Arc<Hub>,
+        metrics: &Arc<Metrics>,
+        (discarder, discarded): (Discarder, Discarded),
+    ) -> Self {
         if !enabled {
-            return Self { requests: None };
+            return Self { requests: None, discarder };
         }
         let (requests, waiting) = mpsc::channel(MAX_WAITING);
         tokio::spawn(reader::read_for_all(broker.clone(), waiting));
+        tokio::spawn(discard::discard(broker.clone(), discarded));
         // While Redis reads for the one, the other delivers.
         for _ in 0..2 {
-            tokio::spawn(repair::repair(broker.clone(), hub.clone(), metrics.clone()));
+            let (hub, metrics) = (hub.clone(), metrics.clone());
+            tokio::spawn(repair::repair(broker.clone(), hub, metrics, discarder.clone()));
         }
-        Self { requests: Some(requests) }
+        Self { requests: Some(requests), discarder }
+    }
+
+    /// For entries that turn out to be no notifications.
+    pub fn discarder(&self) -> &Discarder {
+        &self.discarder
     }
 
     /// Whether there are logs to read.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
+use super::Discarder;
 use crate::broker::Broker;
 use crate::broker::log::{Ask, Since, Start};
 use crate::delivery::Parcel;
@@ -17,7 +18,12 @@ const BATCH: usize = 256;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Repairs for ever.
-pub(super) async fn repair(broker: Broker, hub: Arc<Hub>, metrics: Arc<Metrics>) {
+pub(super) async fn repair(
+    broker: Broker,
+    hub: Arc<Hub>,
+    metrics: Arc<Metrics>,
+    discarder: Discarder,
+) {
     loop {
         let doubts = hub.doubts(BATCH).await;
         let ask = |doubt: &Doubt| Ask { user: doubt.user.clone(), start: Start::After(doubt.from) };
@@ -25,7 +31,7 @@ pub(super) async fn repair(broker: Broker, hub: Arc<Hub>, metrics: Arc<Metrics>)
         match broker.catch_up(&asks).await {
             Ok(parts) => {
                 for (doubt, since) in doubts.into_iter().zip(parts) {
-                    deliver(&hub, &metrics, doubt, &since);
+                    deliver(&hub, &metrics, &discarder, doubt, &since);
                 }
             }
             Err(away) => {
@@ -39,13 +45,17 @@ pub(super) async fn repair(broker: Broker, hub: Arc<Hub>, metrics: Arc<Metrics>)
     }
 }
 
-fn deliver(hub: &Hub, metrics: &Metrics, doubt: Doubt, since: &Since) {
+fn deliver(hub: &Hub, metrics: &Metrics, discarder: &Discarder, doubt: Doubt, since: &Since) {
     let received = Instant::now();
     let parcels: Vec<Arc<Parcel>> = since
         .entries
         .iter()
         .filter_map(|entry| {
-            let notification = entry.notification(doubt.user.as_str())?;
+            let user = doubt.user.as_str();
+            let Some(notification) = entry.notification(user) else {
+                discarder.found(metrics, user, &entry.id);
+                return None;
+            };
             let replay = Parcel::replay(notification, entry.cursor, !entry.unread, received);
             Some(Arc::new(replay))
         })

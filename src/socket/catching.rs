@@ -101,7 +101,11 @@ impl Conn {
         let received = Instant::now();
         let mut ids: Vec<Box<str>> = Vec::with_capacity(since.entries.len());
         for entry in &since.entries {
-            let Some(notification) = entry.notification(user.as_str()) else { continue };
+            let Some(notification) = entry.notification(user.as_str()) else {
+                let (metrics, discarder) = (&lane.rig.metrics, lane.rig.recovery.discarder());
+                discarder.found(metrics, user.as_str(), &entry.id);
+                continue;
+            };
             ids.push(notification.id_text().into());
             let parcel = Parcel::replay(notification, entry.cursor, !entry.unread, received);
             if let Some(frame) = parcel.frame(self.dialect.form()).cloned() {

@@ -12,6 +12,7 @@ mod delivery;
 mod docs;
 mod drain;
 mod faults;
+mod fuzz;
 mod harness;
 mod inbox;
 mod log;

@@ -10,7 +10,7 @@ use campanile::broker::redis::{Channels, Redis, Setup};
 use campanile::config;
 use campanile::hub::{Address, Hub, Letter, Mailbox};
 use campanile::notification::UserId;
-use campanile::recovery::{Ask, Recovery, Start};
+use campanile::recovery::{Ask, Recovery, Start, discarding};
 use campanile::router::Router;
 use campanile::telemetry::Metrics;
 use futures_util::future::join_all;
@@ -55,10 +55,12 @@ impl Replica {
             retention: Retention { size: 200, ttl: Duration::from_hours(1) },
             metrics: metrics.clone(),
         };
-        let router = Box::new(Router::new(hub.clone(), metrics.clone(), 1000));
+        let (discarder, discarded) = discarding();
+        let router = Router::new(hub.clone(), metrics.clone(), 1000, discarder.clone());
+        let router = Box::new(router);
         let broker = Redis::start(&redis(url), setup, hub.clone(), router).unwrap();
         let broker = Broker::Redis(broker);
-        let recovery = Recovery::start(&broker, true, &hub, &metrics);
+        let recovery = Recovery::start(&broker, true, &hub, &metrics, (discarder, discarded));
         let replica = Self { broker, hub, mailbox, recovery };
         eventually("the link is up", PATIENCE, async || replica.broker.link().is_up()).await;
         replica

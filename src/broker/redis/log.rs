@@ -16,7 +16,7 @@ const CORE: &str = include_str!("scripts/log/core.lua");
 const LIBRARY: &str = include_str!("scripts/log/library.lua");
 
 /// `[cursor, 1 if unread, id, payload]`
-type Row = (String, u8, String, String);
+type Row = (String, u8, Vec<u8>, Vec<u8>);
 /// `[cursor of the newest, unread, version]`
 type Standing = (String, u64, u64);
 /// `[1 if whole, rows, rows in all, standing]`
@@ -191,5 +191,11 @@ fn since((whole, rows, total, standing): Part) -> Result<Since, Away> {
 }
 
 fn entry((cursor, unread, id, payload): Row) -> Result<Entry, Away> {
+    // What somebody wrote there by hand must not keep the other entries from being read.
+    let text = |bytes: Vec<u8>| {
+        String::from_utf8(bytes)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    };
+    let (id, payload) = (text(id), text(payload));
     Ok(Entry { cursor: place(&cursor)?, unread: unread == 1, id, payload })
 }

@@ -5,6 +5,7 @@
 #![expect(dead_code, reason = "a vocabulary for tests is wider than the tests of any one day")]
 
 pub(crate) mod client;
+pub(crate) mod garbage;
 pub(crate) mod gateway;
 pub(crate) mod handshake;
 pub(crate) mod http;

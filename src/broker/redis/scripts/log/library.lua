@@ -5,8 +5,24 @@ local function is_user(user)
   return #user >= 1 and #user <= 256 and not string.find(user, '[%z\1-\31\127]')
 end
 
+-- The well-formed sequences of more than one byte (Unicode 15, table 3-7). Each becomes an x, so that what stood
+-- around it cannot join to another; a byte that is left belongs to none.
+local sequences = {
+  '[\194-\223][\128-\191]', '\224[\160-\191][\128-\191]', '[\225-\236\238\239][\128-\191][\128-\191]',
+  '\237[\128-\159][\128-\191]', '\240[\144-\191][\128-\191][\128-\191]',
+  '[\241-\243][\128-\191][\128-\191][\128-\191]', '\244[\128-\143][\128-\191][\128-\191]',
+}
+
+local function is_utf8(payload)
+  local beyond_ascii = '[\128-\255]'
+  if not string.find(payload, beyond_ascii) then return true end
+  for _, sequence in ipairs(sequences) do payload = string.gsub(payload, sequence, 'x') end
+  return not string.find(payload, beyond_ascii)
+end
+
 local function as_text(payload, name, value)
   if type(value) == 'string' then return value end
+  if type(value) ~= 'number' then return nil end
   -- cjson has made a double of it; the digits as they stand are the id.
   return string.match(payload, '"' .. name .. '"%s*:%s*(%-?[%d%.eE%+%-]+)') or string.format('%.17g', value)
 end
@@ -37,7 +53,7 @@ local function notify(keys, args)
     return redis.error_reply('INVALID too_large: the payload exceeds {{max_payload_bytes}} bytes')
   end
   local is_json, fields = pcall(cjson.decode, payload)
-  if not is_json or not string.find(payload, '^%s*{') then
+  if not is_json or not string.find(payload, '^%s*{') or not is_utf8(payload) then
     return redis.error_reply('INVALID not_an_object: the payload is not a JSON object')
   end
   for _, name in ipairs({ 'user_id', 'userId' }) do
