@@ -20,5 +20,6 @@ mod redis_outage;
 mod refusals;
 mod replica_loss;
 mod sockets;
+mod stream;
 mod subscribed;
 mod support;
