@@ -21,5 +21,6 @@ mod refusals;
 mod replica_loss;
 mod sockets;
 mod stream;
+mod stream_ends;
 mod subscribed;
 mod support;
