@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::dialect::{Form, Message};
 use crate::notification::{Count, Cursor, Notification};
-use crate::socket::frame;
+use crate::socket::Framing;
 
 /// Shared by all sockets that get it.
 #[derive(Debug)]
@@ -140,15 +140,16 @@ impl Parcel {
         self.received
     }
 
-    /// The WebSocket frame, or frames, for clients of `form`; `None` where they do not know such a thing.
+    /// The frame, or frames, for clients of `form`; `None` where they do not know such a thing.
     pub fn frame(&self, form: Form) -> Option<&Bytes> {
         self.frames[form as usize].get_or_init(|| self.encode(form)).as_ref()
     }
 
     fn encode(&self, form: Form) -> Option<Bytes> {
+        let framing = Framing::of(form);
         let write = |notification: &Notification, cursor, read| {
-            let room = notification.body().len() + 160;
-            frame::text(room, |out| form.write(notification, cursor, read, out))
+            let room = notification.body().len() + 200;
+            framing.text(room, |out| form.write(notification, cursor, read, out))
         };
         let first = match &self.content {
             Content::Notification { notification, cursor } => {
@@ -159,23 +160,23 @@ impl Parcel {
             }
             Content::Update { id, status } => {
                 let change = Message::Update { id: id.as_deref(), status };
-                Some(frame::message(&form.write_change(&change)?))
+                Some(framing.message(&form.write_change(&change)?))
             }
             Content::Count { .. } => None,
             // Clients without a greeting know at least the count.
             Content::Lost(_) => {
                 let count =
                     Message::UnreadCount { count: self.count?, reference: None, cursor: None };
-                return Some(frame::message(&form.write_change(&count)?));
+                return Some(framing.message(&form.write_change(&count)?));
             }
         };
         let cursor = self.cursor().filter(|_| first.is_none());
         let count = self.count.and_then(|count| form.write_count(count, cursor));
         match (first, count) {
             (first, None) => first,
-            (None, Some(text)) => Some(frame::message(&text)),
+            (None, Some(text)) => Some(framing.message(&text)),
             (Some(first), Some(text)) => {
-                Some([&first[..], &frame::message(&text)[..]].concat().into())
+                Some([&first[..], &framing.message(&text)[..]].concat().into())
             }
         }
     }

@@ -22,9 +22,9 @@
 //! * [`inbox`]: what a user can see and do in the log, for sockets and HTTP alike
 //! * [`recovery`]: reading logs so that nothing is missed: who comes back, and who was open meanwhile
 //! * [`router`]: payload to [`delivery::Parcel`] to mailboxes
-//! * [`socket`]: the upgraded stream (RFC 6455): frames, reading, writing, timeouts, closing
+//! * [`socket`]: a stream taken over from HTTP: frames (RFC 6455) or chunks, reading, writing, timeouts, closing
 //! * [`drain`]: how far this replica has come in stopping
-//! * [`http`]: upgrade admission, the API (RFC 9110), probes and metrics
+//! * [`http`]: admission of sockets and event streams, the API (RFC 9110), probes and metrics
 //! * [`demo`]: the page of `campanile demo`
 //! * [`app`]: builds all of it; owns the order of starting and stopping
 //! * [`cli`]: the commands, and every line a person reads on a terminal

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use serde_json::json;
 use serde_json::value::RawValue;
 
@@ -23,7 +25,12 @@ pub(super) fn item(notification: &Notification, cursor: Cursor, read: bool) -> S
     fields(notification, Some(cursor), Some(read))
 }
 
-fn fields(notification: &Notification, cursor: Option<Cursor>, read: Option<bool>) -> String {
+/// The notification's own fields, and those that every client gets.
+pub(super) fn fields(
+    notification: &Notification,
+    cursor: Option<Cursor>,
+    read: Option<bool>,
+) -> String {
     let body = notification.body();
     let mut own = vec![
         ("notification_id", json_string(&notification.id_text())),
@@ -40,6 +47,14 @@ fn fields(notification: &Notification, cursor: Option<Cursor>, read: Option<bool
 }
 
 pub(super) fn write(message: &Message<'_>) -> String {
+    let (kind, data, reference) = parts(message);
+    frame(kind, data.as_deref(), reference)
+}
+
+/// The `type` of a message, its `data` as JSON, and the `ref` that it answers.
+pub(super) fn parts<'a>(
+    message: &Message<'a>,
+) -> (&'static str, Option<Cow<'a, str>>, Option<&'a RawValue>) {
     let (kind, data, reference) = match message {
         Message::Pong { reference } => ("pong", None, *reference),
         Message::Error { code, text, reference } => {
@@ -72,7 +87,7 @@ pub(super) fn write(message: &Message<'_>) -> String {
             ("notification_update", Some(data), None)
         }
         Message::Page { page, reference } => {
-            return frame("notifications", Some(page), *reference);
+            return ("notifications", Some(Cow::Borrowed(page)), *reference);
         }
         Message::Refreshed { expires_in, reference } => {
             let seconds = expires_in.map(|left| left.as_secs());
@@ -86,7 +101,7 @@ pub(super) fn write(message: &Message<'_>) -> String {
             ("reconnect", Some(json!({"after_ms": after_ms, "reason": reason})), None)
         }
     };
-    frame(kind, data.map(|data| data.to_string()).as_deref(), reference)
+    (kind, data.map(|data| Cow::Owned(data.to_string())), reference)
 }
 
 fn frame(kind: &str, data: Option<&str>, reference: Option<&RawValue>) -> String {

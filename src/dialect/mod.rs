@@ -4,6 +4,7 @@ mod bare;
 mod command;
 mod envelope;
 mod message;
+mod sse;
 
 pub use command::{BadCommand, Command, Request};
 pub use message::Message;
@@ -22,6 +23,8 @@ pub enum Dialect {
     Campanile,
     /// `/api/ws`: every frame is a notification, inbound text is ignored.
     Bare,
+    /// `/api/notifications/stream`: server-sent events; the client cannot say anything.
+    Sse,
 }
 
 /// One entry of an inbox page, as JSON: the notification's data with `cursor` and `read`.
@@ -38,11 +41,13 @@ pub enum Form {
     Campanile,
     /// The object alone.
     Bare,
+    /// An event whose `id:` is the cursor, and after it one with the unread count where that has changed.
+    Sse,
 }
 
 impl Form {
     /// Indexed by `form as usize`, as the frames of a parcel are.
-    pub const ALL: [Self; 3] = [Self::Envelope, Self::Campanile, Self::Bare];
+    pub const ALL: [Self; 4] = [Self::Envelope, Self::Campanile, Self::Bare, Self::Sse];
 
     /// Appends `notification` to `out`; `cursor` is its place in the log, if it is in one, and `read` whether
     /// it was read elsewhere, where that is known.
@@ -58,25 +63,34 @@ impl Form {
                 envelope::write_notification(notification, cursor, read, out);
             }
             Self::Bare => bare::write_notification(notification, out),
+            Self::Sse => sse::write_notification(notification, cursor, read, out),
         }
     }
 
     /// What clients of this form are told of a change in their inbox.
     pub fn write_change(self, change: &Message<'_>) -> Option<String> {
-        (self != Self::Bare).then(|| envelope::write(change))
+        match self {
+            Self::Envelope | Self::Campanile => Some(envelope::write(change)),
+            Self::Bare => None,
+            Self::Sse => Some(sse::write(change)),
+        }
     }
 
     /// What clients of this form are told of their count, unasked; `cursor` is the entry's that changed it,
     /// if they do not get the entry itself.
     pub fn write_count(self, count: Count, cursor: Option<Cursor>) -> Option<String> {
         let message = Message::UnreadCount { count, reference: None, cursor };
-        (self == Self::Campanile).then(|| envelope::write(&message))
+        match self {
+            Self::Envelope | Self::Bare => None,
+            Self::Campanile => Some(envelope::write(&message)),
+            Self::Sse => Some(sse::write(&message)),
+        }
     }
 }
 
 impl Dialect {
     /// For metrics that must exist before the first socket does.
-    pub const ALL: [Self; 3] = [Self::Envelope, Self::Campanile, Self::Bare];
+    pub const ALL: [Self; 4] = [Self::Envelope, Self::Campanile, Self::Bare, Self::Sse];
 
     /// The value of the metrics' `dialect` label.
     pub fn label(self) -> &'static str {
@@ -84,6 +98,7 @@ impl Dialect {
             Self::Envelope => "envelope",
             Self::Campanile => SUBPROTOCOL,
             Self::Bare => "bare",
+            Self::Sse => "sse",
         }
     }
 
@@ -93,14 +108,30 @@ impl Dialect {
             Self::Envelope => Form::Envelope,
             Self::Campanile => Form::Campanile,
             Self::Bare => Form::Bare,
+            Self::Sse => Form::Sse,
         }
+    }
+
+    /// Whether its clients are told first how their inbox stands, and told anew when something is lost.
+    pub fn greets(self) -> bool {
+        matches!(self, Self::Campanile | Self::Sse)
+    }
+
+    /// What a silent connection is sent where the transport has no pings.
+    pub fn comment(self) -> Option<&'static str> {
+        (self == Self::Sse).then_some(sse::COMMENT)
+    }
+
+    /// What is said last where the transport has no close codes.
+    pub fn farewell(self, code: u16, reason: &str, reconnect: bool) -> Option<String> {
+        (self == Self::Sse).then(|| sse::farewell(code, reason, reconnect))
     }
 
     /// Largest inbound frame in bytes unless configured: the seeds' own limits.
     pub fn default_max_frame_bytes(self) -> usize {
         match self {
             Self::Envelope | Self::Campanile => 4096,
-            Self::Bare => 512,
+            Self::Bare | Self::Sse => 512,
         }
     }
 
@@ -111,7 +142,7 @@ impl Dialect {
     pub fn read(self, text: &str) -> Result<Option<Request>, BadCommand> {
         match self {
             Self::Envelope | Self::Campanile => Request::read(text).map(Some),
-            Self::Bare => Ok(None),
+            Self::Bare | Self::Sse => Ok(None),
         }
     }
 
@@ -121,6 +152,7 @@ impl Dialect {
             Self::Bare => None,
             Self::Envelope if message.needs_subprotocol() => None,
             Self::Envelope | Self::Campanile => Some(envelope::write(message)),
+            Self::Sse => Some(sse::write(message)),
         }
     }
 }

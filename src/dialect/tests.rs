@@ -137,3 +137,59 @@ fn messages_look_as_documented() {
         assert_eq!(Dialect::Envelope.write(&message).is_none(), message.needs_subprotocol());
     }
 }
+
+fn stream(form: Form, payload: &str, cursor: Option<Cursor>) -> String {
+    let mut out = Vec::new();
+    form.write(&notification(payload), cursor, None, &mut out);
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn an_events_id_is_its_cursor_and_its_data_that_of_the_envelope() {
+    let cursor = Cursor { position: 7, at: 99 };
+    let text = stream(Form::Sse, SENT, Some(cursor));
+    let data = text.strip_prefix("id: 7-99\nevent: notification\ndata: ").unwrap();
+    let mut envelope = Vec::new();
+    Form::Envelope.write(&notification(SENT), Some(cursor), None, &mut envelope);
+    let envelope: Value = serde_json::from_slice(&envelope).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(data).unwrap(), envelope["data"]);
+    assert!(data.ends_with("}\n\n"));
+    assert!(stream(Form::Sse, SENT, None).starts_with("event: notification\ndata: {"));
+}
+
+#[test]
+fn no_payload_can_break_out_of_its_event() {
+    let sent = "{\"id\":\"a\",\r\n\"title\":\"x\\n\\ndata: y\",\r \"z\":[1,\n\n2]}";
+    let text = stream(Form::Sse, sent, None);
+    assert_eq!(text.matches('\n').count(), 3, "{text}");
+    assert!(!text.contains('\r'));
+    let data: Value = serde_json::from_str(text.lines().nth(1).unwrap().get(6..).unwrap()).unwrap();
+    assert_eq!((&data["title"], &data["z"]), (&json!("x\n\ndata: y"), &json!([1, 2])));
+}
+
+#[test]
+fn a_stream_is_told_what_it_needs_to_come_back() {
+    let user = UserId::new("42").unwrap();
+    let connected = |replayed| Message::Connected {
+        connection_id: "1-2",
+        user: &user,
+        ping_interval: Duration::from_secs(15),
+        inbox: Some((Cursor { position: 7, at: 99 }, Count { unread: 3, version: 5 })),
+        recovered: None,
+        replayed,
+    };
+    let said = |message| Dialect::Sse.write(&message).unwrap();
+    assert!(said(connected(0)).starts_with("retry: 1000\nid: 7-99\nevent: connected\ndata: {"));
+    assert!(said(connected(2)).starts_with("retry: 1000\nevent: connected\ndata: {"));
+    let after = Duration::from_millis(1500);
+    assert_eq!(said(Message::Reconnect { after, reason: "restarting" }), "retry: 1500\n\n");
+    assert_eq!(
+        Dialect::Sse.farewell(1012, "restarting", true).unwrap(),
+        "event: close\ndata: {\"code\":1012,\"reason\":\"restarting\",\"reconnect\":true}\n\n"
+    );
+    let count = Count { unread: 3, version: 5 };
+    assert_eq!(
+        Form::Sse.write_count(count, Some(Cursor { position: 7, at: 99 })).unwrap(),
+        "id: 7-99\nevent: unread_count\ndata: {\"count\":3,\"cursor\":\"7-99\",\"version\":5}\n\n"
+    );
+}

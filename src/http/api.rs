@@ -9,8 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Gateway, Refusal, inbox, openapi, origin, publish};
-use crate::auth::{AuthError, Identity, carrier};
+use super::{Gateway, Refusal, inbox, openapi, origin, publish, stream};
 use crate::broker::Away;
 use crate::config::Origins;
 use crate::notification::UserId;
@@ -27,6 +26,7 @@ pub(super) fn configure(config: &mut web::ServiceConfig, origins: Origins) {
                 .wrap(cors(origins))
                 .route("/ws", web::get().to(upgrade_required))
                 .route("/notifications/stats", web::get().to(stats))
+                .route("/notifications/stream", web::get().to(stream::stream))
                 .configure(inbox::configure)
                 .route("/publish", web::post().to(publish::publish))
                 .route("/disconnect", web::post().to(disconnect))
@@ -46,7 +46,7 @@ fn cors(origins: Origins) -> Cors {
             origin::is_allowed(from.to_str().ok(), host, &origins)
         })
         .allowed_methods([Method::GET, Method::POST, Method::DELETE])
-        .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
+        .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE, stream::LAST_EVENT_ID])
         .max_age(3600)
 }
 
@@ -71,7 +71,7 @@ struct Stats {
 }
 
 async fn stats(gateway: web::Data<Gateway>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
-    gateway.user(&request).await?;
+    gateway.user(request.head()).await?;
     let census = gateway.broker.census().await?;
     Ok(success(&Stats {
         total_users: census.users,
@@ -140,33 +140,6 @@ pub(super) fn success(data: &impl Serialize) -> HttpResponse {
 }
 
 impl Gateway {
-    /// The user whose token the request carries.
-    pub(super) async fn user(&self, request: &HttpRequest) -> Result<Identity, Refusal> {
-        let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-        let carried = carrier::find(
-            &carrier::Request {
-                authorization: text(header::AUTHORIZATION),
-                query: request.uri().query(),
-                cookies: text(header::COOKIE),
-                ..carrier::Request::default()
-            },
-            self.auth.query_token,
-            self.auth.token_cookie.as_deref(),
-        );
-        let found = carried.ok_or(AuthError::MissingToken)?;
-        if found.carrier == carrier::Carrier::Cookie {
-            // A cookie travels by itself, so the page must be one of ours.
-            let (from, host) = (text(header::ORIGIN), text(header::HOST));
-            if from.is_none() {
-                return Err(Refusal::cookie_without_origin());
-            }
-            if !origin::is_allowed(from, host, &self.origins) {
-                return Err(Refusal::origin());
-            }
-        }
-        Ok(self.verifier.verify(&found.token).await?)
-    }
-
     /// Refuses a request that carries no publish key.
     pub(super) fn publisher(&self, request: &HttpRequest) -> Result<(), Refusal> {
         if self.publish.keys.is_empty() {

@@ -47,6 +47,11 @@ impl Refusal {
         Self::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", text)
     }
 
+    pub(super) fn http_version() -> Self {
+        let text = "a stream needs HTTP/1.1; with nginx: proxy_http_version 1.1";
+        Self::new(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "http_version", text)
+    }
+
     pub(super) fn origin() -> Self {
         let text = "this origin may not connect; add it to CAMPANILE_ALLOWED_ORIGINS";
         Self::new(StatusCode::FORBIDDEN, "origin_not_allowed", text)

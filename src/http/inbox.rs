@@ -33,7 +33,7 @@ async fn list(
     request: HttpRequest,
     query: Result<web::Query<ListQuery>, actix_web::Error>,
 ) -> Result<HttpResponse, Refusal> {
-    let user = gateway.user(&request).await?.user;
+    let user = gateway.user(request.head()).await?.user;
     let query = query.map_err(|error| Refusal::bad_request("bad_fields", error.to_string()))?;
     let ListQuery { limit, before, unread } = query.into_inner();
     let page = gateway.inbox.page(&user, Query { limit, before, unread }).await?;
@@ -46,7 +46,7 @@ async fn unread_count(
     gateway: web::Data<Gateway>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Refusal> {
-    let user = gateway.user(&request).await?.user;
+    let user = gateway.user(request.head()).await?.user;
     Ok(counted(gateway.inbox.summary(&user).await?.count))
 }
 
@@ -54,7 +54,7 @@ async fn read_all(
     gateway: web::Data<Gateway>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Refusal> {
-    let user = gateway.user(&request).await?.user;
+    let user = gateway.user(request.head()).await?.user;
     Ok(counted(gateway.inbox.mark_all(&user).await?))
 }
 
@@ -80,7 +80,7 @@ async fn mark(
     id: &str,
     mark: Mark,
 ) -> Result<HttpResponse, Refusal> {
-    let user = gateway.user(request).await?.user;
+    let user = gateway.user(request.head()).await?.user;
     Ok(counted(gateway.inbox.mark(&user, id, mark).await?))
 }
 

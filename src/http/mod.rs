@@ -1,9 +1,11 @@
-//! Routes: upgrade admission, the API, and the private listener for probes and metrics.
+//! Routes: upgrades, event streams, the API, and the private listener for probes and metrics.
 
+mod admission;
 mod api;
 mod client_ip;
 mod error;
 mod first_frame;
+mod head;
 mod inbox;
 mod openapi;
 pub mod ops;
@@ -12,8 +14,10 @@ mod publication;
 mod publish;
 mod resume;
 pub mod server;
+mod stream;
 mod throttle;
 mod upgrade;
+mod wire;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -63,11 +67,10 @@ impl Gateway {
         );
     }
 
-    fn client_ip(&self, request: &actix_http::Request) -> Option<IpAddr> {
+    fn client_ip(&self, head: &actix_http::RequestHead) -> Option<IpAddr> {
         // A proxy may add a line of its own instead of extending the client's.
-        let lines =
-            |name| Some(upgrade::header_list(request, name)).filter(|list| !list.is_empty());
-        request.peer_addr().map(|peer| {
+        let lines = |name| Some(head::list(head, name)).filter(|list| !list.is_empty());
+        head.peer_addr.map(|peer| {
             client_ip::client_ip(
                 peer.ip(),
                 lines(header::X_FORWARDED_FOR).as_deref(),

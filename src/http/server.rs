@@ -4,13 +4,16 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_http::HttpService;
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, Protocol};
 use actix_server::{Server, ServerBuilder};
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_factory, fn_service, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::{App, web};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Socket, Type};
+use tokio::net::TcpStream;
 
+use super::wire::Wire;
 use super::{Gateway, api, upgrade};
 use crate::socket::{Lane, Rig};
 
@@ -27,7 +30,8 @@ const NOTSENT_LOWAT: u32 = 16 * 1024;
 /// # Errors
 /// The address is taken, or not ours.
 pub fn bind(address: SocketAddr, write_timeout: Duration) -> std::io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket =
+        Socket::new(Domain::for_address(address), Type::STREAM, Some(socket2::Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(true)?;
@@ -39,7 +43,7 @@ pub fn bind(address: SocketAddr, write_timeout: Duration) -> std::io::Result<Tcp
     Ok(socket.into())
 }
 
-/// Starts accepting. Upgraded sockets go to one lane per worker.
+/// Starts accepting. WebSockets and event streams go to one lane per worker.
 ///
 /// # Errors
 /// The server cannot take the listener.
@@ -58,17 +62,23 @@ pub fn start(
         .shutdown_timeout(2);
     let builder = builder.listen("campanile", listener, move || {
         let (for_app, for_upgrade) = (gateway.clone(), gateway.clone());
-        let (rig, origins) = (rig.clone(), gateway.origins.clone());
+        // Called on the worker, once.
+        let lane = Lane::start(rig.clone());
+        let (for_streams, origins) = (web::Data::new(lane.clone()), gateway.origins.clone());
         let app = App::new()
             .app_data(web::Data::from(for_app))
+            .app_data(for_streams)
             .configure(|config| api::configure(config, origins))
             .configure(pages)
             .into_factory()
             .map_err(|error: actix_web::Error| error.error_response());
-        HttpService::build()
+        let http = HttpService::build()
             .client_request_timeout(HEAD_TIMEOUT)
+            .on_connect_ext(|wire: &Wire, data| {
+                data.insert(wire.handle());
+            })
             .upgrade(fn_factory(move || {
-                let (gateway, lane) = (for_upgrade.clone(), Lane::start(rig.clone()));
+                let (gateway, lane) = (for_upgrade.clone(), lane.clone());
                 async move {
                     Ok::<_, ()>(fn_service(move |(request, framed)| {
                         let (gateway, lane) = (gateway.clone(), lane.clone());
@@ -81,8 +91,12 @@ pub fn start(
                     }))
                 }
             }))
-            .finish(map_config(app, |()| AppConfig::default()))
-            .tcp()
+            .finish(map_config(app, |()| AppConfig::default()));
+        fn_service(|stream: TcpStream| async move {
+            let peer = stream.peer_addr().ok();
+            Ok::<_, DispatchError>((Wire::new(stream), Protocol::Http1, peer))
+        })
+        .and_then(http)
     })?;
     Ok(builder.run())
 }

@@ -87,7 +87,7 @@ mod tests {
     use super::*;
     use crate::notification::{Count, MissingId, Notification, Target};
 
-    const QUOTA: Quota = Quota { frames: 3, bytes: 1000 };
+    const QUOTA: Quota = Quota { frames: 3, bytes: 10_000 };
 
     fn notification(id: &str) -> Notification {
         let now = "2026-01-02T03:04:05Z".parse().unwrap();

@@ -18,14 +18,27 @@ use crate::dialect::{Command, Dialect, Message};
 
 /// How long before a token expires its client is warned, in milliseconds.
 const EXPIRY_WARNING: u64 = 30_000;
+/// Between two comments on an event stream, in milliseconds: below every proxy's idle timeout.
+const COMMENT_INTERVAL: u64 = 15_000;
 
 /// What all sessions of a replica have in common.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
-    /// When peers are pinged and given up.
+    /// When the peers of WebSockets are pinged and given up.
     pub rhythm: Rhythm,
     /// On one connection, where a second's worth may come at once; `None`: unlimited.
     pub commands_per_second: Option<u32>,
+}
+
+impl Rules {
+    /// The rhythm of one dialect. A client that cannot answer is not waited for: what it does not take is
+    /// noticed in writing.
+    pub fn rhythm_of(&self, dialect: Dialect) -> Rhythm {
+        match dialect {
+            Dialect::Sse => Rhythm { ping_interval: COMMENT_INTERVAL, pong_timeout: u64::MAX },
+            Dialect::Envelope | Dialect::Campanile | Dialect::Bare => self.rhythm,
+        }
+    }
 }
 
 /// The state of one connection.
@@ -74,7 +87,7 @@ pub enum Then {
 /// What is due at a deadline.
 #[derive(Debug)]
 pub struct Due {
-    /// Send a ping frame (RFC 6455 §5.5.2).
+    /// Send a ping frame (RFC 6455 §5.5.2), or what stands for it.
     pub ping: bool,
     /// Text of the frame to send.
     pub say: Option<String>,
@@ -95,7 +108,7 @@ impl Session {
     ) -> Self {
         Self {
             dialect,
-            heartbeat: Heartbeat::new(now, rules.rhythm, jitter),
+            heartbeat: Heartbeat::new(now, rules.rhythm_of(dialect), jitter),
             manners: Manners::new(now, rules.commands_per_second),
             expires,
             warned: false,
@@ -177,7 +190,7 @@ impl Session {
     /// What has become due by `now`.
     pub fn on_deadline(&mut self, rules: &Rules, now: Moment) -> Due {
         let mut due = Due { ping: false, say: None, close: None, next: now };
-        match self.heartbeat.beat(now, rules.rhythm) {
+        match self.heartbeat.beat(now, rules.rhythm_of(self.dialect)) {
             Beat::Ping => due.ping = true,
             Beat::Wait => {}
             Beat::Dead => due.close = Some(CloseReason::PongTimeout),
@@ -197,7 +210,7 @@ impl Session {
 
     /// When [`on_deadline`](Self::on_deadline) has to be called next.
     pub fn deadline(&self, rules: &Rules) -> Moment {
-        let beat = self.heartbeat.deadline(rules.rhythm);
+        let beat = self.heartbeat.deadline(rules.rhythm_of(self.dialect));
         let Some(expires) = self.expires else { return beat };
         let expiry = if self.warned {
             expires

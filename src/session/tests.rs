@@ -97,3 +97,17 @@ fn a_refresh_moves_the_expiry() {
     assert_eq!((due.close, due.say), (None, None));
     assert_eq!(session.deadline(&RULES), at(53_946));
 }
+
+#[test]
+fn a_stream_gets_a_comment_every_15_seconds_and_owes_no_answer() {
+    let mut session = session(Dialect::Sse, None);
+    let mut pings = Vec::new();
+    for _ in 0..100 {
+        let now = session.deadline(&RULES);
+        let due = session.on_deadline(&RULES, now);
+        assert_eq!((due.ping, due.close), (true, None));
+        pings.push(now.millis());
+    }
+    assert!(pings[0] < 15_000);
+    assert!(pings.windows(2).all(|pair| pair[1] - pair[0] == 15_000), "{pings:?}");
+}

@@ -70,7 +70,7 @@ impl Conn {
         let hello = Message::Connected {
             connection_id: &self.id(lane),
             user,
-            ping_interval: lane.ping_interval(),
+            ping_interval: lane.ping_interval(self.dialect),
             inbox: since.as_ref().map(|since| (started(resume, since), since.summary.count)),
             recovered,
             replayed: since.as_ref().map_or(0, |since| since.total),
@@ -190,7 +190,7 @@ impl Conn {
         let text = self.dialect.write(&Message::Connected {
             connection_id: &self.id(lane),
             user: &user,
-            ping_interval: lane.ping_interval(),
+            ping_interval: lane.ping_interval(self.dialect),
             inbox: Some((cursor, count)),
             recovered: Some(false),
             replayed: 0,

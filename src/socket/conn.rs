@@ -1,4 +1,4 @@
-//! One upgraded connection. Lives on its lane's thread; every method runs to its end without awaiting.
+//! One connection. Lives on its lane's thread; every method runs to its end without awaiting.
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
@@ -11,21 +11,22 @@ use tokio_util::time::delay_queue;
 
 use super::Lane;
 use super::catching::Catching;
-use super::frame::{self, Reader};
+use super::frame::Reader;
+use super::framing::{self, Framing};
 use crate::delivery::Parcel;
 use crate::dialect::{Dialect, Message};
 use crate::hub::{Address, Membership, Outbox};
 use crate::notification::Cursor;
 use crate::session::{CloseReason, Moment, Session};
 
-/// How long a peer that was told to go has for its own close frame, in milliseconds.
+/// How long a peer that was told to go has to close too, in milliseconds.
 const CLOSE_LINGER: u64 = 2_000;
 
 /// A socket and what is known of its peer.
 pub struct Conn {
     pub(super) address: Address,
     pub(super) dialect: Dialect,
-    /// Set when the upgrade has been answered.
+    /// Set when the request has been answered.
     pub(super) stream: OnceCell<TcpStream>,
     pub(super) timer: RefCell<Option<delay_queue::Key>>,
     pub(super) state: RefCell<State>,
@@ -79,7 +80,7 @@ impl Conn {
         if known {
             return;
         }
-        if let (Some((cursor, count)), Dialect::Campanile) = (parcel.gap(), self.dialect) {
+        if let Some((cursor, count)) = parcel.gap().filter(|_| self.dialect.greets()) {
             return self.tell_gap(lane, cursor, count);
         }
         if let Some(frame) = parcel.frame(self.dialect.form()) {
@@ -90,7 +91,7 @@ impl Conn {
     /// Says `text`, if the dialect had anything to say.
     pub(super) fn say(self: &Rc<Self>, lane: &Rc<Lane>, text: Option<String>) {
         if let Some(text) = text {
-            let frame = frame::message(&text);
+            let frame = self.framing().message(&text);
             self.send(lane, &frame, None);
         }
     }
@@ -112,7 +113,7 @@ impl Conn {
         drop(state);
         drop(membership);
         if reason.is_sent() {
-            self.send_last(lane, frame::close(reason.code(), reason.text()));
+            self.send_last(lane, framing::close(self.dialect, reason));
             lane.set_timer(self, lane.now().after(CLOSE_LINGER));
         } else {
             self.cut();
@@ -155,7 +156,7 @@ impl Conn {
         }
         lane.set_timer(self, due.next);
         if due.ping {
-            self.send(lane, &frame::ping(), None);
+            self.send(lane, &framing::ping(self.dialect), None);
         }
         self.say(lane, due.say);
     }
@@ -190,6 +191,10 @@ impl Conn {
             );
         }
         lane.remove(self);
+    }
+
+    pub(super) fn framing(&self) -> Framing {
+        Framing::of(self.dialect.form())
     }
 
     /// Unique among all connections of all replicas.

@@ -92,8 +92,8 @@ impl Lane {
         &self.rig
     }
 
-    pub(super) fn ping_interval(&self) -> Duration {
-        Duration::from_millis(self.rig.rules.rhythm.ping_interval)
+    pub(super) fn ping_interval(&self, dialect: Dialect) -> Duration {
+        Duration::from_millis(self.rig.rules.rhythm_of(dialect).ping_interval)
     }
 
     pub(super) fn now(&self) -> Moment {

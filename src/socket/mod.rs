@@ -1,4 +1,4 @@
-//! The upgraded connection, owned from the 101 on: reading, writing, limits, timeouts, closing.
+//! A connection taken over from HTTP, owned from the answer on: reading, writing, limits, timeouts, closing.
 //!
 //! Every worker thread has one [`Lane`] that holds its sockets. A lane writes straight to a socket while
 //! it accepts bytes; a task waits per socket for input, and only that.
@@ -9,6 +9,7 @@ mod clock;
 mod conn;
 mod drain;
 pub mod frame;
+mod framing;
 mod lane;
 mod reading;
 mod seat;
@@ -17,5 +18,6 @@ mod writing;
 pub use catching::Greeting;
 pub use clock::Clock;
 pub use conn::Conn;
+pub use framing::Framing;
 pub use lane::{Lane, Rig};
 pub use seat::Seat;

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::conn::State;
 use super::frame::{self, Inbound, Violation};
-use super::{Conn, Lane};
+use super::{Conn, Framing, Lane};
 use crate::auth::{AuthError, Identity};
 use crate::session::{CloseReason, Reaction, Then};
 
@@ -66,6 +66,10 @@ enum Deed {
 impl Conn {
     /// `false`: the connection is over.
     pub(super) fn on_bytes(self: &Rc<Self>, lane: &Rc<Lane>, bytes: &mut [u8]) -> bool {
+        if self.framing() == Framing::Chunked {
+            // Its request was all that it had to say; what follows waits for an answer in vain.
+            return true;
+        }
         let rig = &lane.rig;
         let limit = rig.max_frame_bytes.unwrap_or(self.dialect.default_max_frame_bytes());
         let now = lane.now();

@@ -7,7 +7,7 @@ use super::{Conn, Greeting, Lane};
 use crate::hub::{Address, Membership};
 use crate::session::{CloseReason, Moment, Session};
 
-/// A slot in a lane, taken before the upgrade is answered, so that what is published meanwhile has
+/// A slot in a lane, taken before the request is answered, so that what is published meanwhile has
 /// somewhere to wait. Dropping it gives the slot back.
 pub struct Seat {
     lane: Rc<Lane>,
@@ -26,7 +26,7 @@ impl Seat {
         self.address
     }
 
-    /// Begins to serve: the upgrade has been answered on `stream`. `early` are bytes that came with it.
+    /// Begins to serve: the request has been answered on `stream`. `early` are bytes that came with it.
     pub fn open(
         mut self,
         stream: TcpStream,

@@ -29,7 +29,8 @@ fn node_modules() -> PathBuf {
     let _alone = INSTALLING.lock();
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("examples");
     fs::create_dir_all(&folder).unwrap();
-    let wanted = r#"{"private":true,"dependencies":{"redis":"5.8.2","ws":"8.18.3"}}"#;
+    let wanted =
+        r#"{"private":true,"dependencies":{"eventsource":"4.0.0","redis":"5.8.2","ws":"8.18.3"}}"#;
     let manifest = folder.join("package.json");
     let installed = folder.join("installed");
     if fs::read_to_string(&manifest).unwrap_or_default() != wanted || !installed.exists() {
@@ -77,23 +78,31 @@ async fn the_readmes_publishers_are_heard_in_every_language() {
     published_by(&mut curl, &gateway).await;
 }
 
-#[tokio::test]
-async fn the_readmes_page_hears_what_is_published() {
-    let redis = Redis::start().await;
-    let gateway = Gateway::start(&redis).await;
+/// Runs an example as a page would, with `import` for what Node does not have, until it has logged
+/// what is published; what it logged.
+async fn page(gateway: &Gateway, redis: &Redis, name: &str, import: &str, dialect: &str) -> String {
     let modules = node_modules();
-    let code = example("browser").replace("localhost:8080", &gateway.addr().to_string());
+    let code = example(name).replace("localhost:8080", &gateway.addr().to_string());
     let token = token::for_user("42");
-    let head = format!("import WebSocket from \"ws\";\nconst token = \"{token}\";\n");
+    let head = format!("{import}\nconst token = \"{token}\";\n");
     // Node has no page; the first notification ends the script.
     let tail = "\nconst log = console.log; console.log = (...said) => { log(...said); process.exit(0); };\n";
-    let script = modules.join("page.mjs");
+    let script = modules.join(format!("{name}.mjs"));
     fs::write(&script, head + &code + tail).unwrap();
     let page = Process::spawn(Command::new("node").arg(script));
-    gateway
-        .metric_becomes("campanile_connections", &[("dialect", "campanile.v1")], |n| n > 0.0)
-        .await;
+    gateway.metric_becomes("campanile_connections", &[("dialect", dialect)], |n| n > 0.0).await;
     redis.publish("user:42:notifications", r#"{"title":"Paid","message":"Now."}"#).await;
     assert!(page.wait_exit(Duration::from_secs(10)).await.success());
-    assert_eq!(page.stdout().trim(), "Paid Now.");
+    page.stdout().trim().to_owned()
+}
+
+#[tokio::test]
+async fn the_readmes_pages_hear_what_is_published() {
+    let redis = Redis::start().await;
+    let gateway = Gateway::start(&redis).await;
+    let import = "import WebSocket from \"ws\";";
+    let said = page(&gateway, &redis, "browser", import, "campanile.v1").await;
+    assert_eq!(said, "Paid Now.");
+    let import = "import { EventSource } from \"eventsource\";";
+    assert_eq!(page(&gateway, &redis, "eventsource", import, "sse").await, "Paid");
 }

@@ -24,5 +24,7 @@ mod repair;
 mod replica_loss;
 mod resume;
 mod sockets;
+mod stream;
+mod stream_ends;
 mod subscribed;
 mod support;

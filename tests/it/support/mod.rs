@@ -19,6 +19,7 @@ pub(crate) mod raw;
 pub(crate) mod redis;
 pub(crate) mod refusal;
 pub(crate) mod seed;
+pub(crate) mod sse;
 pub(crate) mod swarm;
 pub(crate) mod tls;
 pub(crate) mod token;
