@@ -48,7 +48,7 @@ pub async fn serve(config: Config, pages: Pages, started: impl FnOnce()) -> anyh
     let drain = Arc::new(Drain::default());
     let replica = Uuid::now_v7().simple().to_string();
 
-    let (discarder, discarded) = recovery::discarding();
+    let (discarder, waiting) = recovery::discarding();
     let limit = config.publish.max_payload_bytes;
     let sink = Box::new(Router::new(hub.clone(), metrics.clone(), limit, discarder.clone()));
     let broker = broker(&config, &hub, sink, &replica, &metrics)?;
@@ -56,7 +56,7 @@ pub async fn serve(config: Config, pages: Pages, started: impl FnOnce()) -> anyh
     let enabled = config.inbox.size > 0;
     let inbox = Arc::new(Inbox::new(broker.clone(), enabled, metrics.clone(), discarder.clone()));
 
-    let discarding = (discarder, discarded);
+    let discarding = (discarder, waiting);
     let recovery = Arc::new(Recovery::start(&broker, enabled, &hub, &metrics, discarding));
 
     let gateway = Arc::new(Gateway {

@@ -126,6 +126,12 @@ impl Since {
         }
     }
 
+    /// What to tell a client that has everything up to `from` for its place before these entries: it may be
+    /// cut off before it has them.
+    pub fn begin(&self, from: Cursor) -> Cursor {
+        if self.entries.is_empty() { self.summary.cursor } else { from }
+    }
+
     /// Whether entries are left for another part.
     pub fn has_more(&self) -> bool {
         self.total > self.entries.len()

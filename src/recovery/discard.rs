@@ -39,8 +39,8 @@ impl Discarder {
     }
 }
 
-pub(super) async fn discard(broker: Broker, mut discarded: Discarded) {
-    while let Some((user, id)) = discarded.0.recv().await {
+pub(super) async fn discard(broker: Broker, mut waiting: Discarded) {
+    while let Some((user, id)) = waiting.0.recv().await {
         match broker.mark(&user, &id, Mark::Deleted).await {
             Ok(_) => tracing::debug!("an entry that is no notification was taken out of a log"),
             Err(away) => tracing::debug!(%away, "an entry that is no notification stays in a log"),

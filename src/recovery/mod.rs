@@ -40,14 +40,14 @@ impl Recovery {
         enabled: bool,
         hub: &Arc<Hub>,
         metrics: &Arc<Metrics>,
-        (discarder, discarded): (Discarder, Discarded),
+        (discarder, invalid): (Discarder, Discarded),
     ) -> Self {
         if !enabled {
             return Self { requests: None, discarder };
         }
         let (requests, waiting) = mpsc::channel(MAX_WAITING);
         tokio::spawn(reader::read_for_all(broker.clone(), waiting));
-        tokio::spawn(discard::discard(broker.clone(), discarded));
+        tokio::spawn(discard::discard(broker.clone(), invalid));
         // While Redis reads for the one, the other delivers.
         for _ in 0..2 {
             let (hub, metrics) = (hub.clone(), metrics.clone());

@@ -60,11 +60,11 @@ fn deliver(hub: &Hub, metrics: &Metrics, discarder: &Discarder, doubt: Doubt, si
             Some(Arc::new(replay))
         })
         .collect();
-    let (cursor, count) = (since.summary.cursor, since.summary.count);
+    let (cursor, count) = (since.begin(doubt.from), since.summary.count);
     let missing = hub.caught_up(doubt, since, &parcels, |is_newer| {
         if !since.whole {
             Some(Arc::new(Parcel::lost(cursor, count, received)))
-        } else if is_newer && cursor.position > 0 && !since.has_more() {
+        } else if is_newer && since.summary.cursor.position > 0 && !since.has_more() {
             Some(Arc::new(Parcel::count_only(None, count, received)))
         } else {
             None

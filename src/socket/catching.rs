@@ -149,7 +149,7 @@ impl Conn {
                 Ok(since) => {
                     if !since.whole {
                         lane.rig.metrics.replayed(Replay::Lost);
-                        self.tell_gap(&lane, since.summary.cursor, since.summary.count);
+                        self.tell_gap(&lane, since.begin(end), since.summary.count);
                     }
                     end = since.end();
                     if !self.replay(&lane, &user, &since) {
@@ -203,7 +203,7 @@ impl Conn {
 /// replayed notifications bring theirs: it might be cut off before the last.
 fn started(resume: Option<Start>, since: &Since) -> Cursor {
     match resume {
-        Some(Start::After(cursor)) if since.whole && !since.entries.is_empty() => cursor,
+        Some(Start::After(cursor)) => since.begin(cursor),
         _ => since.summary.cursor,
     }
 }
