@@ -21,7 +21,7 @@ use publisher::{Accepted, Lane};
 use reader::Reader;
 
 /// How long everything may take to arrive once the faults are over.
-const SETTLED: Duration = Duration::from_secs(60);
+const SETTLED: Duration = Duration::from_mins(1);
 
 /// Who publishes, who reads, and the replicas in between.
 pub(crate) struct World {
@@ -123,11 +123,11 @@ impl World {
                 let what = format!("user {name} has all of {} notifications", expected.len());
                 let within = SETTLED.saturating_sub(started.elapsed());
                 eventually(&what, within, async || reader.distinct() >= expected.len()).await;
-                let seen = reader.seen();
-                assert_eq!(seen.first_of_each(), expected, "user {name}, in the order of the log");
-                verdict.reconnects += seen.reconnects;
-                verdict.doubles += seen.doubles();
-                verdict.told_lost += seen.told_lost;
+                let got = reader.seen();
+                assert_eq!(got.first_of_each(), expected, "user {name}, in the order of the log");
+                verdict.reconnects += got.reconnects;
+                verdict.doubles += got.doubles();
+                verdict.told_lost += got.told_lost;
             }
             let unread = self.unread(&name).await;
             assert_eq!(unread, expected.len() as u64, "the count of user {name}");

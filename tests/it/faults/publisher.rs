@@ -60,14 +60,12 @@ impl Lane {
                     Self::Function(url) => function(url, &mut connection, &user, &id).await,
                     Self::Http => over_http(&addresses, &mut random, &user, &id).await,
                 };
-                match published {
-                    Some(cursor) => break cursor,
-                    None => {
-                        retries += 1;
-                        connection = None;
-                        sleep(Duration::from_millis(20)).await;
-                    }
+                if let Some(cursor) = published {
+                    break cursor;
                 }
+                retries += 1;
+                connection = None;
+                sleep(Duration::from_millis(20)).await;
             };
             lock(&accepted).push(Accepted { user, id, cursor });
             sleep(PAUSE).await;
