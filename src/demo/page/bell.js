@@ -1,4 +1,4 @@
-// The bell of one user: how many are unread, and a gentle ring.
+// The bell of one user: how many are unread, as the gateway counts, and a gentle ring.
 
 const SWING = [0, 14, -12, 9, -6, 3, 0].map((degrees) => ({ transform: `rotate(${degrees}deg)` }));
 const calm = matchMedia('(prefers-reduced-motion: reduce)');
@@ -7,20 +7,18 @@ export class Bell {
   #button;
   #unread = 0;
 
-  /** Pressing the button marks everything as read, and then calls `onRead`. */
-  constructor(button, onRead) {
+  constructor(button, onPress) {
     this.#button = button;
     this.#show();
-    button.addEventListener('click', () => {
-      this.#unread = 0;
-      this.#show();
-      onRead();
-    });
+    button.addEventListener('click', onPress);
+  }
+
+  set unread(count) {
+    this.#unread = count;
+    this.#show();
   }
 
   ring() {
-    this.#unread += 1;
-    this.#show();
     if (calm.matches) return;
     this.#button.querySelector('svg').animate(SWING, { duration: 900, easing: 'ease-out' });
   }

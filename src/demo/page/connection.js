@@ -8,8 +8,9 @@ const LONGEST_DELAY_MS = 15_000;
 const isFinal = (code) => (code >= 4000 && code <= 4007) || code === 4009;
 
 /**
- * Events: `notification` (detail: the notification) and `state` (detail: `{name, ...}` with name
- * `connecting`, `connected`, `offline` (`reason`) or `waiting` (`until`, ms since the epoch)).
+ * Events: `notification` (detail: the notification), `count` (detail: how many are unread), `read` (everything is, on
+ * some device) and `state` (detail: `{name, ...}` with name `connecting`, `connected` (`missing`: not everything could
+ * be caught up), `offline` (`reason`) or `waiting` (`until`, ms since the epoch)).
  */
 export class Connection extends EventTarget {
   #token;
@@ -19,6 +20,9 @@ export class Connection extends EventTarget {
   #ticket = null;
   #failures = 0;
   #advised = null;
+  /** Where the log of the user goes on for this page; a page that was just opened begins with the unread. */
+  #cursor = 'unread';
+  #version = 0;
 
   /** `token()` resolves to a token; it is asked before each attempt, since tokens expire. */
   constructor(token) {
@@ -46,6 +50,7 @@ export class Connection extends EventTarget {
 
     const url = new URL('/ws/notifications', location.href);
     url.protocol = url.protocol.replace('http', 'ws');
+    url.searchParams.set('cursor', this.#cursor);
     // A URL ends up in logs; a subprotocol does not.
     const socket = new WebSocket(url, [SUBPROTOCOL, `bearer.${token}`]);
     this.#socket = socket;
@@ -60,12 +65,33 @@ export class Connection extends EventTarget {
   #heard({ type, data }) {
     if (type === 'connected') {
       this.#failures = 0;
-      this.#state({ name: 'connected' });
+      this.#count(data.unread_count, data.version);
+      this.#state({ name: 'connected', missing: data.recovered === false });
     } else if (type === 'notification') {
       this.dispatchEvent(new CustomEvent('notification', { detail: data }));
-    } else if (type === 'reconnect') {
+    } else if (type === 'unread_count') {
+      this.#count(data.count, data.version);
+    } else if (type === 'notification_update' && data.status === 'all_read') {
+      this.dispatchEvent(new Event('read'));
+    }
+    this.#cursor = data?.cursor ?? this.#cursor;
+    if (type === 'reconnect') {
       this.#advised = data.after_ms;
     }
+  }
+
+  /** Has everything marked as read, on all devices. */
+  readAll() {
+    if (this.#socket?.readyState === WebSocket.OPEN) {
+      this.#socket.send(JSON.stringify({ type: 'mark_all_read' }));
+    }
+  }
+
+  /** Of two counts, the one with the higher version is newer. */
+  #count(count, version) {
+    if (count === undefined || version < this.#version) return;
+    this.#version = version;
+    this.dispatchEvent(new CustomEvent('count', { detail: count }));
   }
 
   /** Jittered, so that the clients of a gateway that went away do not all come back at once. */

@@ -28,7 +28,7 @@ export class Panel extends EventTarget {
     this.empty = find('.empty');
     this.announcement = find('.announcement');
     this.stateLine = find('.state');
-    this.bell = new Bell(find('.bell'), () => this.#read());
+    this.bell = new Bell(find('.bell'), () => this.connection.readAll());
 
     this.switch = find('.switch');
     this.switch.ariaLabel = `${user.name}'s connection`;
@@ -42,6 +42,8 @@ export class Panel extends EventTarget {
     this.connection.addEventListener('notification', ({ detail }) => {
       this.#add(detail, arrived(user, detail));
     });
+    this.connection.addEventListener('count', ({ detail }) => (this.bell.unread = detail));
+    this.connection.addEventListener('read', () => this.#read());
   }
 
   /** Called about once a second: brings the times and the countdown up to date. */
@@ -64,11 +66,11 @@ export class Panel extends EventTarget {
   }
 
   #sayState() {
-    const { name, reason, until } = this.state;
+    const { name, reason, until, missing } = this.state;
     const seconds = Math.max(0, Math.ceil((until - Date.now()) / 1000));
     this.stateLine.textContent = {
       connecting: 'connecting',
-      connected: 'connected',
+      connected: missing ? 'connected; some are gone for good' : 'connected',
       offline: reason ? `offline: ${reason}` : 'offline',
       waiting: `reconnecting in ${seconds} s`,
     }[name];
@@ -87,8 +89,9 @@ export class Panel extends EventTarget {
     item.querySelector('p').textContent = spell(notification.message);
     item.querySelector('small').textContent = [kind, trip].filter(Boolean).join(' · ');
     const time = item.querySelector('time');
-    time.dateTime = new Date().toISOString();
-    time.textContent = ago(Date.now());
+    const at = Date.parse(notification.timestamp) || Date.now();
+    time.dateTime = new Date(at).toISOString();
+    time.textContent = ago(at);
 
     this.list.prepend(item);
     this.list.children[KEPT]?.remove();
