@@ -14,6 +14,8 @@ use crate::telemetry::Source;
 const MAX_ITEMS: usize = 1_000;
 /// Payloads in one pipeline to Redis.
 const PIPELINE: usize = 256;
+/// Bytes of payloads in one, so that it is through well within the deadline of a command.
+const PIPELINE_BYTES: usize = 2 * 1024 * 1024;
 
 /// What became of one item.
 #[derive(Serialize)]
@@ -84,7 +86,15 @@ impl Gateway {
         let mut payloads = items.iter().flatten().flat_map(Item::payloads);
         loop {
             // Made a pipeline at a time: 10,000 users of one large notification are 640 MB.
-            let part: Vec<Payload<'_>> = payloads.by_ref().take(PIPELINE).collect();
+            let mut room = PIPELINE_BYTES;
+            let mut part: Vec<Payload<'_>> = Vec::new();
+            while part.len() < PIPELINE
+                && room > 0
+                && let Some(payload) = payloads.next()
+            {
+                room = room.saturating_sub(payload.text.len());
+                part.push(payload);
+            }
             if part.is_empty() {
                 return Ok(cursors);
             }
