@@ -30,6 +30,10 @@ enum Content {
         id: Option<String>,
         status: &'static str,
     },
+    /// What went out without a cursor has one now.
+    Captured {
+        cursor: Cursor,
+    },
 }
 
 impl Parcel {
@@ -59,15 +63,20 @@ impl Parcel {
         Self::new(Content::Update { id, status }, Some(count), received)
     }
 
+    /// The place in the log, and the count, of a notification that was [`plain`](Self::plain).
+    pub fn captured(cursor: Cursor, count: Count, received: Instant) -> Self {
+        Self::new(Content::Captured { cursor }, Some(count), received)
+    }
+
     fn new(content: Content, count: Option<Count>, received: Instant) -> Self {
         Self { content, count, received, frames: Default::default() }
     }
 
-    /// `None`: it is a change in the inbox.
+    /// `None`: it is news of the inbox.
     pub fn notification(&self) -> Option<&Notification> {
         match &self.content {
             Content::Notification { notification, .. } => Some(notification),
-            Content::Update { .. } => None,
+            Content::Update { .. } | Content::Captured { .. } => None,
         }
     }
 
@@ -82,20 +91,21 @@ impl Parcel {
     }
 
     fn encode(&self, form: Form) -> Option<Bytes> {
-        let first = match &self.content {
+        let (first, cursor) = match &self.content {
             Content::Notification { notification, cursor } => {
                 let room = notification.body().len() + 160;
-                frame::text(room, |out| form.write(notification, *cursor, out))
+                (Some(frame::text(room, |out| form.write(notification, *cursor, out))), None)
             }
             Content::Update { id, status } => {
                 let change = Message::Update { id: id.as_deref(), status };
-                frame::message(&form.write_change(&change)?)
+                (Some(frame::message(&form.write_change(&change)?)), None)
             }
+            Content::Captured { cursor } => (None, Some(*cursor)),
         };
-        let count = self.count.and_then(|count| form.write_count(count));
-        Some(match count {
-            None => first,
-            Some(text) => [&first[..], &frame::message(&text)[..]].concat().into(),
-        })
+        let count = self.count.and_then(|count| form.write_count(count, cursor));
+        match (first, count.map(|text| frame::message(&text))) {
+            (Some(first), Some(count)) => Some([&first[..], &count[..]].concat().into()),
+            (first, count) => first.or(count),
+        }
     }
 }

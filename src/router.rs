@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::broker::log::{Change, Mark};
-use crate::broker::{Logged, Sink};
+use crate::broker::{Captured, Logged, Sink};
 use crate::delivery::Parcel;
 use crate::hub::{Batch, Hub};
 use crate::notification::{Count, Invalid, MissingId, Notification, Target};
@@ -111,6 +111,12 @@ impl Sink for Router {
             }
             Err(reason) => self.invalid(reason),
         }
+    }
+
+    fn captured(&mut self, captured: &Captured<'_>) {
+        self.meet_new_workers();
+        let parcel = Parcel::captured(captured.cursor, captured.count, Instant::now());
+        self.route(captured.user, &Arc::new(parcel));
     }
 
     fn changed(&mut self, user: &str, change: &Change<'_>, count: Count) {

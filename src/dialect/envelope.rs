@@ -57,8 +57,11 @@ pub(super) fn write(message: &Message<'_>) -> String {
             }
             ("connected", Some(data), None)
         }
-        Message::UnreadCount { count, reference } => {
-            let data = json!({"count": count.unread, "version": count.version});
+        Message::UnreadCount { count, cursor, reference } => {
+            let mut data = json!({"count": count.unread, "version": count.version});
+            if let Some(cursor) = cursor {
+                data["cursor"] = json!(cursor.to_string());
+            }
             ("unread_count", Some(data), *reference)
         }
         Message::Update { id, status } => {

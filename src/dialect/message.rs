@@ -36,6 +36,8 @@ pub enum Message<'a> {
     UnreadCount {
         /// With its version.
         count: Count,
+        /// Of the entry that changed it, where that was heard without one.
+        cursor: Option<Cursor>,
         /// The `ref` of the command, if it was one.
         reference: Option<&'a RawValue>,
     },

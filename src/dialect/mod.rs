@@ -59,9 +59,10 @@ impl Form {
         (self != Self::Bare).then(|| envelope::write(change))
     }
 
-    /// What clients of this form are told of their count, unasked.
-    pub fn write_count(self, count: Count) -> Option<String> {
-        let message = Message::UnreadCount { count, reference: None };
+    /// What clients of this form are told of their count, unasked; with the `cursor` of an entry that they
+    /// got without one.
+    pub fn write_count(self, count: Count, cursor: Option<Cursor>) -> Option<String> {
+        let message = Message::UnreadCount { count, cursor, reference: None };
         (self == Self::Campanile).then(|| envelope::write(&message))
     }
 }

@@ -53,10 +53,12 @@ impl Conn {
         reference: Option<&RawValue>,
     ) -> Option<String> {
         let message = match result {
-            Ok(Answer::Count(count)) => Message::UnreadCount { count: *count, reference },
+            Ok(Answer::Count(count)) => {
+                Message::UnreadCount { count: *count, cursor: None, reference }
+            }
             // Everyone concerned is told by way of the log; the asker gets its reference back.
             Ok(Answer::Done(count)) => {
-                Message::UnreadCount { count: *count, reference: Some(reference?) }
+                Message::UnreadCount { count: *count, cursor: None, reference: Some(reference?) }
             }
             Ok(Answer::Page(page)) => Message::Page { page, reference },
             Err(failure) => {

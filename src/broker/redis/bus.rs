@@ -14,7 +14,7 @@ use super::connect::{CONNECT_TIMEOUT, Endpoint};
 use super::heard;
 use super::resp::{self, Reply};
 use super::wire::{Ended, Wire};
-use crate::broker::{Interest, Link, Logged, Sink};
+use crate::broker::{Captured, Interest, Link, Logged, Sink};
 use crate::notification::{Target, UserId};
 use crate::telemetry::Metrics;
 
@@ -274,6 +274,9 @@ impl Bus {
             }
             heard::Heard::Logged { cursor, before, count, id, payload } => {
                 self.sink.logged(&Logged { user, cursor, before, count, id, payload });
+            }
+            heard::Heard::Captured { cursor, before, count, id } => {
+                self.sink.captured(&Captured { user, cursor, before, count, id });
             }
             heard::Heard::Changed { change, count } => self.sink.changed(user, &change, count),
         }
