@@ -13,13 +13,14 @@ use crate::auth::Verifier;
 use crate::broker::log::Retention;
 use crate::broker::memory::Memory;
 use crate::broker::redis::{self, Channels};
-use crate::broker::{Broker, Sink};
+use crate::broker::{Broker, Record, Sink};
 use crate::config::Config;
 use crate::drain::Drain;
 use crate::http::ops::Ops;
 use crate::http::{Gateway, Throttle, ops, server};
 use crate::hub::{Hub, Quota};
 use crate::inbox::Inbox;
+use crate::ingest::Recorder;
 use crate::router::Router;
 use crate::session::{Rhythm, Rules, millis};
 use crate::socket::{Clock, Rig};
@@ -47,9 +48,12 @@ pub async fn serve(config: Config, pages: Pages, started: impl FnOnce()) -> anyh
     let drain = Arc::new(Drain::default());
     let replica = Uuid::now_v7().simple().to_string();
 
-    let sink =
-        Box::new(Router::new(hub.clone(), metrics.clone(), config.publish.max_payload_bytes));
-    let broker = broker(&config, &hub, sink, &replica, &metrics)?;
+    let (recorder, recording) = Recorder::new(metrics.clone());
+    let recorder = config.inbox.capture.then(|| Arc::new(recorder) as Arc<dyn Record>);
+    let router = Router::new(hub.clone(), metrics.clone(), config.publish.max_payload_bytes)
+        .recording(recorder.clone());
+    let broker = broker(&config, &hub, Box::new(router), &replica, &metrics)?;
+    tokio::spawn(recording.run(broker.clone()));
     preload_keys(&verifier);
     let inbox = Arc::new(Inbox::new(broker.clone(), config.inbox.size > 0, metrics.clone()));
 

@@ -20,6 +20,7 @@
 //! * [`broker`]: what replicas share, through Redis or in one process
 //! * [`hub`]: who is connected, a mailbox per worker, an outbox per socket
 //! * [`inbox`]: what a user can see and do in the log, for sockets and HTTP alike
+//! * [`ingest`]: ways in besides channels and HTTP: the recorder of plain notifications
 //! * [`router`]: payload to [`delivery::Parcel`] to mailboxes
 //! * [`socket`]: the upgraded stream (RFC 6455): frames, reading, writing, timeouts, closing
 //! * [`drain`]: how far this replica has come in stopping
@@ -42,6 +43,7 @@ pub mod drain;
 pub mod http;
 pub mod hub;
 pub mod inbox;
+pub mod ingest;
 pub mod notification;
 pub mod router;
 pub mod session;

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::broker::log::{Change, Mark};
-use crate::broker::{Captured, Logged, Sink};
+use crate::broker::{Captured, Logged, Record, Sink};
 use crate::delivery::Parcel;
 use crate::hub::{Batch, Hub};
-use crate::notification::{Count, Invalid, MissingId, Notification, Target};
+use crate::notification::{Count, Invalid, MissingId, Notification, Target, UserId};
 use crate::session::CloseReason;
 use crate::telemetry::{Metrics, Source};
 
@@ -27,13 +27,20 @@ pub struct Router {
     batch: Batch,
     max_payload_bytes: usize,
     complained: Option<Instant>,
+    recorder: Option<Arc<dyn Record>>,
 }
 
 impl Router {
     /// Workers that register with `hub` later are met before the next batch.
     pub fn new(hub: Arc<Hub>, metrics: Arc<Metrics>, max_payload_bytes: usize) -> Self {
         let batch = Batch::new(hub.lanes());
-        Self { hub, metrics, batch, max_payload_bytes, complained: None }
+        Self { hub, metrics, batch, max_payload_bytes, complained: None, recorder: None }
+    }
+
+    /// Also offers the plain notifications of users who are here to `recorder`.
+    pub fn recording(mut self, recorder: Option<Arc<dyn Record>>) -> Self {
+        self.recorder = recorder;
+        self
     }
 
     fn invalid(&mut self, reason: Invalid) {
@@ -47,11 +54,23 @@ impl Router {
         }
     }
 
-    fn route(&mut self, user: &str, parcel: &Arc<Parcel>) {
+    fn route(&mut self, user: &str, parcel: &Arc<Parcel>) -> usize {
         let sockets = self.hub.deliver(user, parcel, &mut self.batch);
         tracing::debug!(sockets, "notification routed");
         if self.batch.len() >= BATCH {
             self.batch.send();
+        }
+        sockets
+    }
+
+    /// What is only live so far goes into the log as well.
+    fn record(&self, user: &str, parcel: &Parcel, payload: &[u8]) {
+        if let Some(recorder) = &self.recorder
+            && let Some(notification) = parcel.notification()
+            && let Ok(user) = UserId::new(user)
+        {
+            let kept = notification.to_keep(payload, self.max_payload_bytes);
+            recorder.record(&user, &notification.id_text(), kept);
         }
     }
 
@@ -82,7 +101,11 @@ impl Sink for Router {
         self.metrics.received(Source::Pubsub);
         let parcel = Arc::new(Parcel::plain(notification, received));
         match target {
-            Target::User(user) => self.route(user, &parcel),
+            Target::User(user) => {
+                if self.route(user, &parcel) > 0 {
+                    self.record(user, &parcel, payload);
+                }
+            }
             Target::Broadcast => {
                 let sockets = self.hub.broadcast(&parcel, &mut self.batch);
                 tracing::debug!(sockets, "notification routed");

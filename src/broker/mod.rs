@@ -105,6 +105,15 @@ pub trait Sink: Send + 'static {
     fn disconnect(&mut self, user: &str);
 }
 
+/// Puts plain notifications into logs, by and by. What it is given has passed
+/// [`crate::notification::Notification::parse`].
+pub trait Record: Send + Sync + 'static {
+    /// Never waits, and may drop. Once per id, whoever repeats it.
+    fn record(&self, user: &UserId, id: &str, payload: &str);
+    /// Resolves when everything recorded before is kept, or given up.
+    fn settled(&self) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}
+
 /// Whether what is published is heard; kept by the broker, read by probes and admission.
 #[derive(Debug, Default)]
 pub struct Link {
