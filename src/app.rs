@@ -52,7 +52,7 @@ pub async fn serve(config: Config, pages: Pages, started: impl FnOnce()) -> anyh
     let recorder = config.inbox.capture.then(|| Arc::new(recorder) as Arc<dyn Record>);
     let router = Router::new(hub.clone(), metrics.clone(), config.publish.max_payload_bytes)
         .recording(recorder.clone());
-    let broker = broker(&config, &hub, Box::new(router), &replica, &metrics)?;
+    let broker = broker(&config, &hub, Box::new(router), &replica, recorder, &metrics)?;
     tokio::spawn(recording.run(broker.clone()));
     preload_keys(&verifier);
     let inbox = Arc::new(Inbox::new(broker.clone(), config.inbox.size > 0, metrics.clone()));
@@ -130,6 +130,7 @@ fn broker(
     hub: &Arc<Hub>,
     sink: Box<dyn Sink>,
     replica: &str,
+    recorder: Option<Arc<dyn Record>>,
     metrics: &Arc<Metrics>,
 ) -> anyhow::Result<Broker> {
     let channels =
@@ -144,6 +145,7 @@ fn broker(
         replica: replica.to_owned(),
         max_payload_bytes: config.publish.max_payload_bytes,
         retention,
+        recorder,
         metrics: metrics.clone(),
     };
     Ok(Broker::Redis(redis::Redis::start(&config.redis, setup, hub.clone(), sink)?))

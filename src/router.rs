@@ -38,6 +38,7 @@ impl Router {
     }
 
     /// Also offers the plain notifications of users who are here to `recorder`.
+    #[must_use]
     pub fn recording(mut self, recorder: Option<Arc<dyn Record>>) -> Self {
         self.recorder = recorder;
         self

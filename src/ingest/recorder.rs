@@ -26,7 +26,7 @@ const PIPELINE: usize = 256;
 const RETRY: Duration = Duration::from_millis(200);
 /// How long a notification is tried that Redis refuses although it is there, such as for a key of another
 /// type. Those behind it wait meanwhile.
-const GIVE_UP: Duration = Duration::from_secs(30);
+const GIVE_UP: Duration = Duration::from_secs(10);
 /// An outage is logged when it begins, and then this often.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 
@@ -201,6 +201,69 @@ impl Recording {
             self.complained = Some(Instant::now());
             let waiting = self.load.metrics.capture_queue_items.get();
             tracing::warn!(%away, waiting, "plain notifications wait to be kept; beyond {MAX_ITEMS} they are dropped");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::broker::log::Retention;
+    use crate::broker::memory::Memory;
+    use crate::broker::redis::Channels;
+    use crate::hub::Hub;
+    use crate::router::Router;
+
+    use super::*;
+
+    fn broker(metrics: &Arc<Metrics>) -> Broker {
+        let hub = Hub::new();
+        let router = Router::new(hub.clone(), metrics.clone(), 1000);
+        let channels = Channels::new("user:{user_id}", "all", "c:");
+        let retention = Retention { size: 10, ttl: Duration::from_hours(1) };
+        Broker::Memory(Memory::start(hub, Box::new(router), channels, retention))
+    }
+
+    fn results(metrics: &Metrics) -> [u64; 3] {
+        let of = |result| metrics.inbox_operations.with_label_values(&["capture", result]).get();
+        ["ok", "known", "dropped"].map(of)
+    }
+
+    #[tokio::test]
+    async fn what_is_offered_is_appended_in_order_once_per_id() {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let broker = broker(&metrics);
+        let (recorder, recording) = Recorder::new(metrics.clone());
+        let ada = UserId::new("ada").unwrap();
+        for id in ["a", "b", "a", "c"] {
+            recorder.record(&ada, id, "{}");
+        }
+        assert_eq!(metrics.capture_queue_items.get(), 4);
+        tokio::spawn(recording.run(broker.clone()));
+        recorder.settled().await;
+        let entries = broker.list(&ada, 0, 9, false).await.unwrap();
+        let ids: Vec<&str> = entries.iter().map(|entry| entry.id.as_str()).collect();
+        assert_eq!((ids.as_slice(), results(&metrics)), (&["c", "b", "a"][..], [3, 1, 0]));
+        assert_eq!(metrics.capture_queue_items.get(), 0);
+    }
+
+    #[tokio::test]
+    async fn neither_more_items_nor_more_bytes_wait_than_may() {
+        let large = "x".repeat(1024 * 1024);
+        for (payload, fit) in [("{}", MAX_ITEMS), (&large, MAX_BYTES / (large.len() + OVERHEAD))] {
+            let metrics = Arc::new(Metrics::new().unwrap());
+            let (recorder, recording) = Recorder::new(metrics.clone());
+            let ada = UserId::new("ada").unwrap();
+            for n in 0..fit + 7 {
+                recorder.record(&ada, &n.to_string(), payload);
+            }
+            let waiting = usize::try_from(metrics.capture_queue_items.get()).unwrap();
+            assert_eq!((waiting, results(&metrics)), (fit, [0, 0, 7]));
+            tokio::spawn(recording.run(broker(&metrics)));
+            recorder.settled().await;
+            recorder.record(&ada, "afterwards", payload);
+            recorder.settled().await;
+            assert_eq!(results(&metrics), [fit as u64 + 1, 0, 7]);
+            assert_eq!(recorder.load.bytes.load(Ordering::Relaxed), 0);
         }
     }
 }

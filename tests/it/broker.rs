@@ -118,6 +118,7 @@ impl Replica {
             replica: name.into(),
             max_payload_bytes: LIMIT,
             retention,
+            recorder: None,
             metrics: Arc::new(Metrics::new().unwrap()),
         };
         let broker = Redis::start(&config, setup, hub.clone(), Box::new(heard.clone())).unwrap();

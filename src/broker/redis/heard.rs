@@ -4,6 +4,14 @@
 use crate::broker::log::{Change, Count, Mark};
 use crate::notification::Cursor;
 
+/// Room for the line of facts: two cursors, two counts, a length.
+const FACTS: usize = 160;
+
+/// The longest message there is: facts and the id before the payload, and the id is part of it too.
+pub(super) fn longest(max_payload_bytes: usize) -> usize {
+    2 * max_payload_bytes + FACTS
+}
+
 /// What a payload on a user's channel is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Heard<'a> {
