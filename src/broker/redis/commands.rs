@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use deadpool_redis::{Manager, Pool, PoolConfig, Runtime, Timeouts};
-use redis::{FromRedisValue, Pipeline, RedisError, Script, ServerErrorKind};
+use redis::{AsyncConnectionConfig, FromRedisValue, Pipeline, RedisError, Script, ServerErrorKind};
 use tokio::time::timeout;
 
 use super::Order;
@@ -48,8 +48,12 @@ impl Commands {
         channels: Channels,
         metrics: Arc<Metrics>,
     ) -> Result<Self, BadEndpoint> {
-        let manager =
-            Manager::new(endpoint.info().clone()).map_err(|error| BadEndpoint::new(&error))?;
+        // The library's own 500 ms are less than a pipeline of large notifications takes on a busy machine.
+        let deadlines = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(Some(COMMAND_TIMEOUT));
+        let manager = Manager::new_with_config(endpoint.info().clone(), deadlines)
+            .map_err(|error| BadEndpoint::new(&error))?;
         let timeouts = Timeouts {
             wait: Some(COMMAND_TIMEOUT),
             create: Some(CONNECT_TIMEOUT),
