@@ -13,13 +13,14 @@ use crate::auth::Verifier;
 use crate::broker::log::Retention;
 use crate::broker::memory::Memory;
 use crate::broker::redis::{self, Channels};
-use crate::broker::{Broker, Sink};
+use crate::broker::{Broker, Record, Sink};
 use crate::config::Config;
 use crate::drain::Drain;
 use crate::http::ops::Ops;
 use crate::http::{Gateway, Throttle, ops, server};
 use crate::hub::{Hub, Quota};
 use crate::inbox::Inbox;
+use crate::ingest::Recorder;
 use crate::recovery::{self, Recovery};
 use crate::router::Router;
 use crate::session::{Rhythm, Rules, millis};
@@ -49,9 +50,13 @@ pub async fn serve(config: Config, pages: Pages, started: impl FnOnce()) -> anyh
     let replica = Uuid::now_v7().simple().to_string();
 
     let (discarder, waiting) = recovery::discarding();
+    let (recorder, recording) = Recorder::new(metrics.clone());
+    let recorder = config.inbox.capture.then(|| Arc::new(recorder) as Arc<dyn Record>);
     let limit = config.publish.max_payload_bytes;
-    let sink = Box::new(Router::new(hub.clone(), metrics.clone(), limit, discarder.clone()));
-    let broker = broker(&config, &hub, sink, &replica, &metrics)?;
+    let router = Router::new(hub.clone(), metrics.clone(), limit, discarder.clone())
+        .recording(recorder.clone());
+    let broker = broker(&config, &hub, Box::new(router), &replica, recorder, &metrics)?;
+    tokio::spawn(recording.run(broker.clone()));
     preload_keys(&verifier);
     let enabled = config.inbox.size > 0;
     let inbox = Arc::new(Inbox::new(broker.clone(), enabled, metrics.clone(), discarder.clone()));
@@ -147,6 +152,7 @@ fn broker(
     hub: &Arc<Hub>,
     sink: Box<dyn Sink>,
     replica: &str,
+    recorder: Option<Arc<dyn Record>>,
     metrics: &Arc<Metrics>,
 ) -> anyhow::Result<Broker> {
     let channels =
@@ -161,6 +167,7 @@ fn broker(
         replica: replica.to_owned(),
         max_payload_bytes: config.publish.max_payload_bytes,
         retention,
+        recorder,
         metrics: metrics.clone(),
     };
     Ok(Broker::Redis(redis::Redis::start(&config.redis, setup, hub.clone(), sink)?))

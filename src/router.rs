@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::broker::log::{Change, Mark};
-use crate::broker::{Logged, Sink};
+use crate::broker::{Captured, Logged, Record, Sink};
 use crate::delivery::Parcel;
 use crate::hub::{Batch, Heard, Hub};
-use crate::notification::{Count, Invalid, MissingId, Notification, Target};
+use crate::notification::{Count, Invalid, MissingId, Notification, Target, UserId};
 use crate::recovery::Discarder;
 use crate::session::CloseReason;
 use crate::telemetry::{Metrics, Source};
@@ -29,6 +29,7 @@ pub struct Router {
     max_payload_bytes: usize,
     discarder: Discarder,
     complained: Option<Instant>,
+    recorder: Option<Arc<dyn Record>>,
 }
 
 impl Router {
@@ -40,7 +41,14 @@ impl Router {
         discarder: Discarder,
     ) -> Self {
         let batch = Batch::new(hub.lanes());
-        Self { hub, metrics, batch, max_payload_bytes, discarder, complained: None }
+        Self { hub, metrics, batch, max_payload_bytes, discarder, complained: None, recorder: None }
+    }
+
+    /// Also offers the plain notifications of users who are here to `recorder`.
+    #[must_use]
+    pub fn recording(mut self, recorder: Option<Arc<dyn Record>>) -> Self {
+        self.recorder = recorder;
+        self
     }
 
     fn invalid(&mut self, source: Source, reason: Invalid) {
@@ -54,11 +62,24 @@ impl Router {
         }
     }
 
-    fn route(&mut self, user: &str, parcel: &Arc<Parcel>) {
+    fn route(&mut self, user: &str, parcel: &Arc<Parcel>) -> usize {
         let sockets = self.hub.deliver(user, parcel, &mut self.batch);
         tracing::debug!(sockets, "notification routed");
         if self.batch.len() >= BATCH {
             self.batch.send();
+        }
+        sockets
+    }
+
+    /// What is only live so far goes into the log as well.
+    fn record(&self, user: &str, parcel: &Parcel, payload: &[u8]) {
+        if let Some(recorder) = &self.recorder
+            && let Some(notification) = parcel.notification()
+            && let Ok(user) = UserId::new(user)
+        {
+            self.hub.delivered_plain(user.as_str(), &notification.id_text());
+            let kept = notification.to_keep(payload, self.max_payload_bytes);
+            recorder.record(&user, &notification.id_text(), kept);
         }
     }
 
@@ -101,7 +122,11 @@ impl Sink for Router {
         self.metrics.received(Source::Pubsub);
         let parcel = Arc::new(Parcel::plain(notification, received));
         match target {
-            Target::User(user) => self.route(user, &parcel),
+            Target::User(user) => {
+                if self.route(user, &parcel) > 0 {
+                    self.record(user, &parcel, payload);
+                }
+            }
             Target::Broadcast => {
                 let sockets = self.hub.broadcast(&parcel, &mut self.batch);
                 tracing::debug!(sockets, "notification routed");
@@ -135,6 +160,14 @@ impl Sink for Router {
             }
         };
         let heard = self.hub.deliver_logged(user, before, &Arc::new(parcel), &mut self.batch);
+        self.heard(user, heard);
+    }
+
+    fn captured(&mut self, captured: &Captured<'_>) {
+        self.meet_new_workers();
+        let Captured { user, cursor, before, count, id } = *captured;
+        let parcel = Arc::new(Parcel::count_only(Some(cursor), count, Instant::now()));
+        let heard = self.hub.deliver_captured(user, before, id, &parcel, &mut self.batch);
         self.heard(user, heard);
     }
 

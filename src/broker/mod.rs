@@ -70,12 +70,29 @@ pub struct Logged<'a> {
     pub payload: &'a [u8],
 }
 
+/// What was heard as a plain notification was appended to the log of its user, on whichever replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Captured<'a> {
+    /// As in the channel, not yet checked.
+    pub user: &'a str,
+    /// The entry's place.
+    pub cursor: Cursor,
+    /// The entry's before it, as in [`Logged`].
+    pub before: Cursor,
+    /// What is unread with it.
+    pub count: log::Count,
+    /// The id it is kept under, as text.
+    pub id: &'a str,
+}
+
 /// Where what was heard goes.
 pub trait Sink: Send + 'static {
     /// One published payload, as it came.
     fn receive(&mut self, target: Target<'_>, channel: &str, payload: &[u8]);
     /// One entry of a log.
     fn logged(&mut self, logged: &Logged<'_>);
+    /// What came by [`receive`](Self::receive), or comes any moment, has its place in the log now.
+    fn captured(&mut self, captured: &Captured<'_>);
     /// The log of `user` was changed by one of its clients.
     fn changed(&mut self, user: &str, change: &log::Change<'_>, count: log::Count);
     /// A payload longer than the limit, of which only the length is known.
@@ -86,6 +103,15 @@ pub trait Sink: Send + 'static {
     fn relief(&self) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>>;
     /// Another replica, or this one, was asked to end every socket of `user`.
     fn disconnect(&mut self, user: &str);
+}
+
+/// Puts plain notifications into logs, by and by. What it is given has passed
+/// [`crate::notification::Notification::parse`].
+pub trait Record: Send + Sync + 'static {
+    /// Never waits, and may drop. Once per id, whoever repeats it.
+    fn record(&self, user: &UserId, id: &str, payload: &str);
+    /// Resolves when everything recorded before is kept, or given up.
+    fn settled(&self) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
 
 /// Whether what is published is heard; kept by the broker, read by probes and admission.
@@ -173,6 +199,14 @@ impl Broker {
         match self {
             Self::Memory(memory) => Ok(memory.append(items).await),
             Self::Redis(redis) => redis.log().append(items).await,
+        }
+    }
+
+    /// As [`append`](Self::append), of what was published plainly: who heard it then is told its place.
+    pub async fn capture(&self, items: &[Item<'_>]) -> Result<Vec<Appended>, Away> {
+        match self {
+            Self::Memory(memory) => Ok(memory.capture(items).await),
+            Self::Redis(redis) => redis.log().capture(items).await,
         }
     }
 

@@ -103,7 +103,7 @@ async fn redis(config: &Config, findings: &mut Findings) {
         }
         Ok(version) => Findings::fine(&format!("Redis {version} at {address} answers")),
     }
-    for (what, result) in commands.permissions().await {
+    for (what, result) in commands.permissions(config.inbox.capture).await {
         findings.of(match result {
             Ok(()) => Ok(format!("Redis: may {what}")),
             Err(Away(why)) => Err(format!("Redis: may not {what}: {why}")),

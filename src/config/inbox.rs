@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::kind::{DURATION, Kind, whole_number};
+use super::kind::{DURATION, Kind, SWITCH, whole_number};
 use super::{Reader, Refused};
 
 /// Above it, scripts that read a whole log would hold Redis up for more than a few milliseconds.
@@ -19,6 +19,8 @@ pub struct Inbox {
     pub size: usize,
     /// How long a notification is kept.
     pub ttl: Duration,
+    /// Plain `PUBLISH` is kept too; never without an inbox.
+    pub capture: bool,
 }
 
 /// Raw options of [`Inbox`].
@@ -34,6 +36,12 @@ pub struct InboxArgs {
     /// How long a notification is kept.
     #[arg(long, env = "CAMPANILE_INBOX_TTL", value_name = "DURATION", default_value = "30d")]
     pub inbox_ttl: String,
+
+    /// Keep what comes by plain PUBLISH too, as long as one replica runs.
+    ///
+    /// Redis then has to allow PSUBSCRIBE to the pattern of all user channels.
+    #[arg(long, env = "CAMPANILE_CAPTURE", value_name = "BOOL", default_value = "true")]
+    pub capture: String,
 }
 
 impl InboxArgs {
@@ -41,6 +49,8 @@ impl InboxArgs {
     pub fn read(&self, reader: &mut Reader) -> Result<Inbox, Refused> {
         let size = reader.value("inbox-size", &self.inbox_size, &INBOX_SIZE);
         let ttl = reader.value("inbox-ttl", &self.inbox_ttl, &DURATION);
-        Ok(Inbox { size: size?, ttl: ttl? })
+        let capture = reader.value("capture", &self.capture, &SWITCH);
+        let (size, ttl, capture) = (size?, ttl?, capture?);
+        Ok(Inbox { size, ttl, capture: capture && size > 0 })
     }
 }

@@ -1,6 +1,7 @@
 //! The newest entry of each user's log that the sockets here were given: what follows it is delivered, and
 //! where something may be missing, the log is read and what is missing delivered first.
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -42,7 +43,7 @@ impl Hub {
     /// sockets have it.
     pub fn delivered_plain(&self, user: &str, id: &str) {
         if let Some(entry) = self.shard(user).get_mut(user) {
-            entry.place.delivered_plain(id);
+            entry.place.delivered_plain(self.hasher.hash_one(id));
         }
     }
 
@@ -58,6 +59,7 @@ impl Hub {
     ) -> Heard {
         let mut shard = self.shard(user);
         let Some(entry) = shard.get_mut(user) else { return Heard::Nobody };
+        let id = self.hasher.hash_one(id);
         if !entry.place.has_plain(id) {
             return entry.place.miss(parcel);
         }
@@ -151,7 +153,7 @@ impl Hub {
         for parcel in parcels {
             let Some(notification) = parcel.notification() else { continue };
             let id: Box<str> = notification.id_text().into();
-            if !entry.place.confirm_plain(&id) {
+            if !entry.place.confirm_plain(self.hasher.hash_one(&*id)) {
                 entry.address(parcel, &mut batch);
                 missing += 1;
             }

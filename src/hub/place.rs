@@ -1,5 +1,6 @@
 //! How far one user's sockets have heard the log, and whether something may be missing in between.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::{Held, Quota};
@@ -9,8 +10,9 @@ use crate::notification::{Count, Cursor};
 
 /// What may be held while the log is read; beyond it, the log is read again.
 const HELD: Quota = Quota { frames: 64, bytes: 256 * 1024 };
-/// Plain notifications that were delivered and whose capture is not confirmed yet.
-const UNCONFIRMED: usize = 64;
+/// Plain notifications that were delivered and whose capture is not confirmed yet; of one beyond it, the
+/// sockets may get a double.
+const UNCONFIRMED: usize = 4096;
 
 /// What an entry that was heard is to this replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +43,8 @@ enum Doubt {
 #[derive(Default)]
 struct Extra {
     held: Held,
-    /// Ids of plain notifications that were delivered.
-    plain: Vec<Box<str>>,
+    /// Of plain notifications that were delivered, the hash of the id.
+    plain: VecDeque<u64>,
 }
 
 /// Of one user on this replica.
@@ -115,24 +117,24 @@ impl Place {
     }
 
     /// A plain notification was delivered that will be captured.
-    pub(super) fn delivered_plain(&mut self, id: &str) {
+    pub(super) fn delivered_plain(&mut self, id: u64) {
         let plain = &mut self.extra.get_or_insert_default().plain;
         if plain.len() >= UNCONFIRMED {
-            plain.remove(0);
+            plain.pop_front();
         }
-        plain.push(id.into());
+        plain.push_back(id);
     }
 
     /// Whether the plain notification was delivered here.
-    pub(super) fn has_plain(&self, id: &str) -> bool {
-        self.extra.as_ref().is_some_and(|extra| extra.plain.iter().any(|known| **known == *id))
+    pub(super) fn has_plain(&self, id: u64) -> bool {
+        self.extra.as_ref().is_some_and(|extra| extra.plain.contains(&id))
     }
 
     /// The same, and it is asked about no more.
-    pub(super) fn confirm_plain(&mut self, id: &str) -> bool {
+    pub(super) fn confirm_plain(&mut self, id: u64) -> bool {
         let Some(extra) = &mut self.extra else { return false };
-        let at = extra.plain.iter().position(|known| **known == *id);
-        at.map(|at| extra.plain.swap_remove(at)).is_some()
+        let at = extra.plain.iter().position(|known| *known == id);
+        at.and_then(|at| extra.plain.remove(at)).is_some()
     }
 
     /// Something may be missing. `true` if that is news, and it is known from where to read.

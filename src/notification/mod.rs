@@ -164,6 +164,14 @@ impl Notification {
         &self.body
     }
 
+    /// What a log should keep: the body, or where that has outgrown `limit`, the `payload` it was read from.
+    pub fn to_keep<'a>(&'a self, payload: &'a [u8], limit: usize) -> &'a str {
+        if self.body.len() <= limit {
+            return &self.body;
+        }
+        std::str::from_utf8(payload).map_or(&self.body, str::trim)
+    }
+
     /// The id as a JSON literal: `"a1"` or `17`.
     pub fn id_json(&self) -> &str {
         &self.id

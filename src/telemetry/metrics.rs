@@ -24,16 +24,19 @@ pub enum Source {
     Log,
     /// `POST /api/publish`.
     Http,
+    /// Heard by pattern only, for users who are not connected.
+    Capture,
 }
 
 impl Source {
-    const ALL: [Self; 3] = [Self::Pubsub, Self::Log, Self::Http];
+    const ALL: [Self; 4] = [Self::Pubsub, Self::Log, Self::Http, Self::Capture];
 
     fn label(self) -> &'static str {
         match self {
             Self::Pubsub => "pubsub",
             Self::Log => "log",
             Self::Http => "http",
+            Self::Capture => "capture",
         }
     }
 }
@@ -132,8 +135,12 @@ metrics! {
     replays: IntCounterVec = "campanile_replays_total" ["result"];
     /// Notifications written to a socket later than their turn, because it had missed them.
     replayed_notifications: IntCounter = "campanile_replayed_notifications_total";
-    /// Operations on inboxes; `result` is `ok`, `missing` or `away`.
+    /// Operations on inboxes; `result` is `ok`, `missing`, `known`, `dropped` or `away`.
     inbox_operations: IntCounterVec = "campanile_inbox_operations_total" ["operation", "result"];
+    /// Plain notifications that wait to be appended to a log.
+    capture_queue_items: IntGauge = "campanile_capture_queue_items";
+    /// Plain notifications that wait for somebody else to append them.
+    capture_held_items: IntGauge = "campanile_capture_held_items";
     /// Bytes in the outboxes of sockets that do not take them yet.
     send_queue_bytes: IntGauge = "campanile_send_queue_bytes";
     /// Deliveries handed to the workers and not yet written or queued.

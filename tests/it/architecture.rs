@@ -20,6 +20,11 @@ const ABSENCES: &[(&str, &[&str], &str)] = &[
         "the broker knows no sockets",
     ),
     ("src/socket", &["redis::", "crate::broker", "crate::http"], "sockets know no broker"),
+    (
+        "src/ingest",
+        &["redis::", "actix", "crate::socket", "crate::hub", "crate::session"],
+        "what comes in knows no sockets",
+    ),
     ("src/http", &["SUBSCRIBE\"", "PUBLISH\"", "deadpool"], "only broker/redis speaks Redis"),
     ("src/cli", &["deadpool", "actix"], "commands use the rooms"),
     (

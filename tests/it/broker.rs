@@ -6,7 +6,7 @@ use std::time::Duration;
 use campanile::broker::log::{Change, Count, Retention};
 use campanile::broker::memory::Memory;
 use campanile::broker::redis::{Channels, Redis, Setup};
-use campanile::broker::{Broker, Census, Logged, Sink};
+use campanile::broker::{Broker, Captured, Census, Logged, Sink};
 use campanile::config;
 use campanile::hub::{Address, Hub, Membership};
 use campanile::notification::{Target, UserId};
@@ -31,6 +31,14 @@ impl Sink for Recorder {
         let (at, follows) = (cursor.position, before.position);
         let line =
             format!("{user}: {id} at {at} after {follows}, {} unread: {payload}", count.unread);
+        self.0.lock().unwrap().push(line);
+    }
+
+    fn captured(&mut self, captured: &Captured<'_>) {
+        let Captured { user, cursor, before, count, id } = captured;
+        let (at, follows) = (cursor.position, before.position);
+        let line =
+            format!("{user}: {id} captured at {at} after {follows}, {} unread", count.unread);
         self.0.lock().unwrap().push(line);
     }
 
@@ -114,6 +122,7 @@ impl Replica {
             replica: name.into(),
             max_payload_bytes: LIMIT,
             retention,
+            recorder: None,
             metrics: Arc::new(Metrics::new().unwrap()),
         };
         let broker = Redis::start(&config, setup, hub.clone(), Box::new(heard.clone())).unwrap();

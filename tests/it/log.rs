@@ -20,6 +20,13 @@ async fn append(broker: &Broker, user: &UserId, id: &str) -> (bool, u64, u64) {
     (appended[0].is_new, appended[0].cursor.position, appended[0].count.unread)
 }
 
+async fn capture(broker: &Broker, user: &UserId, id: &str) -> (bool, u64, u64) {
+    let payload = format!(r#"{{"id":"{id}"}}"#);
+    let item = Item { user, id, payload: &payload };
+    let appended = broker.capture(&[item]).await.unwrap();
+    (appended[0].is_new, appended[0].cursor.position, appended[0].count.unread)
+}
+
 async fn ids(broker: &Broker, user: &UserId, before: u64, limit: usize, unread: bool) -> String {
     let entries = broker.list(user, before, limit, unread).await.unwrap();
     let row = |entry: &campanile::broker::log::Entry| {
@@ -36,6 +43,10 @@ async fn the_contract(replica: Replica) {
     assert_eq!(append(broker, &ada, "b").await, (true, 2, 2));
     assert_eq!(append(broker, &ada, "a").await, (false, 1, 2), "once per id");
     assert_eq!(append(broker, &user("grace"), "a").await, (true, 1, 1), "a log each");
+
+    assert_eq!(capture(broker, &user("grace"), "a").await, (false, 1, 1), "whichever way it came");
+    assert_eq!(capture(broker, &user("grace"), "b").await, (true, 2, 2));
+    assert_eq!(append(broker, &user("grace"), "b").await, (false, 2, 2));
 
     let version = broker.summary(&ada).await.unwrap().count.version;
     let marked = broker.mark(&ada, "a", Mark::Read).await.unwrap();
@@ -68,6 +79,9 @@ async fn the_contract(replica: Replica) {
             ],
         )
         .await;
+    let _alan = replica.join("alan", 2).await;
+    assert_eq!(capture(broker, &user("alan"), "a").await, (true, 1, 1));
+    replica.heard.has_of("alan", &["alan: a captured at 1 after 0, 1 unread"]).await;
 
     let after = |cursor| since(broker, &ada, Start::After(cursor));
     let start = after(Cursor::default()).await;
@@ -154,7 +168,8 @@ async fn the_log_in_redis_keeps_the_contract() {
 /// One random step on both; what they answer, without times.
 async fn step(broker: &Broker, user: &UserId, kind: u8, id: &str, number: u64) -> String {
     match kind {
-        0..4 => format!("append {:?}", append(broker, user, id).await),
+        0..3 => format!("append {:?}", append(broker, user, id).await),
+        3 => format!("capture {:?}", capture(broker, user, id).await),
         4 | 5 => {
             let mark = if kind == 4 { Mark::Read } else { Mark::Deleted };
             let marked = broker.mark(user, id, mark).await.unwrap();

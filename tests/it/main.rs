@@ -6,6 +6,7 @@ mod admission;
 mod api;
 mod architecture;
 mod broker;
+mod capture;
 mod cli;
 mod crowds;
 mod delivery;

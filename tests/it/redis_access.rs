@@ -9,9 +9,9 @@ use crate::support::wait::{PATIENCE, eventually};
 
 const PASSWORD: &str = "ding-dong-of-the-bell";
 /// All that a replica needs; the README lists the same.
-const RIGHTS: &str = "~campanile:* resetchannels &user:* &broadcast:notifications &campanile:* \
-    -@all +subscribe +unsubscribe +publish +ping +unwatch +info +eval +evalsha +script|load \
-    +function|load +fcall +time +get +incrby +decrby +exists +rename +pexpire +hget +hmget +hset \
+const RIGHTS: &str = "~campanile:* resetchannels &user:*:notifications &broadcast:notifications &campanile:* \
+    -@all +subscribe +unsubscribe +psubscribe +publish +ping +unwatch +info +eval +evalsha +script|load \
+    +function|load +fcall +time +get +set +del +incrby +decrby +exists +rename +pexpire +hget +hmget +hset \
     +hdel +hlen +hincrby +hrandfield +zadd +zrem +zscore +zrangebyscore";
 
 #[test]
@@ -29,7 +29,7 @@ async fn a_redis_with_tls_client_certificates_and_a_user_with_few_rights_is_all_
     let builder = Gateway::builder().redis(&redis).env("CAMPANILE_LOG", "debug");
     let (a, b) = (builder.clone().start().await, builder.clone().start().await);
     let mut clients = [Client::user(&a, "42").await, Client::bare(&b, "42").await];
-    assert_eq!(redis.cli(&["PUBLISH", "user:42:notifications", r#"{"id":"over TLS"}"#]).await, "2");
+    assert_eq!(redis.publish("user:42:notifications", r#"{"id":"over TLS"}"#).await, 2);
     assert_eq!(clients[0].next_json().await["data"]["id"], "over TLS");
     assert_eq!(clients[1].next_json().await["id"], "over TLS");
     for replica in [&a, &b] {
@@ -48,7 +48,12 @@ async fn a_redis_with_tls_client_certificates_and_a_user_with_few_rights_is_all_
 
     let checked = builder.clone().args(&["check"]).run().await;
     assert!(checked.status.success(), "{checked:?}");
-    for fine in ["Redis: may publish", "Redis: may subscribe", "Redis: may run scripts"] {
+    for fine in [
+        "Redis: may publish",
+        "Redis: may subscribe",
+        "Redis: may run scripts",
+        "Redis: may subscribe by pattern",
+    ] {
         assert!(checked.stdout.contains(fine), "{fine}: {}", checked.stdout);
     }
 }
@@ -80,7 +85,7 @@ async fn a_missing_authority_certificate_or_password_is_a_problem_that_check_nam
 
 #[tokio::test]
 async fn a_user_who_may_not_subscribe_is_told_so_and_is_served_once_the_right_is_given() {
-    let channels = "&user:* &broadcast:notifications &campanile:*";
+    let channels = "&user:*:notifications &broadcast:notifications &campanile:*";
     let too_few = RIGHTS.replace(channels, "&campanile:*");
     let redis = Redis::builder().user("bell", PASSWORD, &too_few).start().await;
     let builder = Gateway::builder().redis(&redis);
@@ -102,7 +107,9 @@ async fn a_user_who_may_not_subscribe_is_told_so_and_is_served_once_the_right_is
     println!("log: {}", log.lines().find(|line| line.contains("NOPERM")).unwrap_or_default());
     assert!(!log.contains(PASSWORD));
     assert_eq!(gateway.ops_get("/readyz").await.status, 503);
-    redis.cli(&["ACL", "SETUSER", "bell", "&user:*", "&broadcast:notifications"]).await;
+    redis
+        .cli(&["ACL", "SETUSER", "bell", "&user:*:notifications", "&broadcast:notifications"])
+        .await;
     eventually("the replica is ready", PATIENCE, async || {
         gateway.ops_get("/readyz").await.status == 200
     })

@@ -211,7 +211,7 @@ async fn killed_subscribers_subscribe_again() {
     let (a, b) = (Gateway::start(&redis).await, Gateway::start(&redis).await);
     let swarm = one_socket_each(USERS, &[&a, &b]).await;
     let reconnects = a.metrics().await.value("campanile_redis_reconnects_total", &[]);
-    assert_eq!(redis.client_kill_pubsub().await, 2);
+    assert!(redis.client_kill_pubsub().await >= 2);
     let everyone: Vec<usize> = (0..USERS).collect();
     let took = delivered_again(&redis, &swarm, &everyone).await;
     println!("delivered to everyone {took:?} after CLIENT KILL TYPE pubsub");

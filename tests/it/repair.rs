@@ -53,6 +53,7 @@ impl Replica {
             replica: name.into(),
             max_payload_bytes: 1000,
             retention: Retention { size: 200, ttl: Duration::from_hours(1) },
+            recorder: None,
             metrics: metrics.clone(),
         };
         let (discarder, waiting) = discarding();

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use crate::support::client::Client;
 use crate::support::gateway::Gateway;
-use crate::support::redis::Redis;
+use crate::support::redis::{Redis, publish};
 use crate::support::seed;
 use crate::support::wait::{PATIENCE, eventually};
 
@@ -34,8 +34,7 @@ async fn publish_and_receive(
 ) -> Duration {
     let started = Instant::now();
     let payload = json!({ "id": id }).to_string();
-    let publish = redis::cmd("PUBLISH").arg(channel(user)).arg(payload).to_owned();
-    let heard: usize = publish.query_async(connection).await.unwrap();
+    let heard = publish(connection, &channel(user), payload.as_bytes()).await;
     assert_eq!(heard, 1, "{user} is open and not subscribed");
     let frame = client.next_json().await;
     assert_eq!(frame["id"], id, "{user}: {frame}");

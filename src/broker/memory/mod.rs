@@ -8,9 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::log::{
     Appended, Ask, Change, Count, Entry, Item, Mark, Marked, Retention, Since, Summary,
 };
-use super::{Census, Interest, Link, Logged, Sink};
+use super::{Captured, Census, Interest, Link, Logged, Sink};
 use crate::notification::{Target, UserId};
 use log::Log;
+
+/// How the sink is told of an entry: with its payload, or of its place.
+type Tell = fn(&mut dyn Sink, &Logged<'_>, &Captured<'_>);
 
 /// The embedded broker.
 pub struct Memory {
@@ -80,7 +83,15 @@ impl Memory {
     }
 
     pub(super) async fn append(&self, items: &[Item<'_>]) -> Vec<Appended> {
-        let appended = items.iter().map(|item| self.append_one(item)).collect();
+        self.append_all(items, |sink, logged, _| sink.logged(logged)).await
+    }
+
+    pub(super) async fn capture(&self, items: &[Item<'_>]) -> Vec<Appended> {
+        self.append_all(items, |sink, _, captured| sink.captured(captured)).await
+    }
+
+    async fn append_all(&self, items: &[Item<'_>], tell: Tell) -> Vec<Appended> {
+        let appended = items.iter().map(|item| self.append_one(item, tell)).collect();
         let relief = self.with_sink(|sink| {
             sink.flush();
             sink.relief()
@@ -92,7 +103,7 @@ impl Memory {
     }
 
     /// The log stays locked while the sink hears of it, so that all hear in the order of the log.
-    fn append_one(&self, item: &Item<'_>) -> Appended {
+    fn append_one(&self, item: &Item<'_>, tell: Tell) -> Appended {
         let Item { user, id, payload } = *item;
         let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
         let log = logs.entry(user.clone()).or_default();
@@ -101,9 +112,9 @@ impl Memory {
         let Appended { is_new, cursor, count } = appended;
         if is_new {
             let (user, payload) = (user.as_str(), payload.as_bytes());
-            self.with_sink(|sink| {
-                sink.logged(&Logged { user, cursor, before, count, id, payload });
-            });
+            let logged = Logged { user, cursor, before, count, id, payload };
+            let captured = Captured { user, cursor, before, count, id };
+            self.with_sink(|sink| tell(sink, &logged, &captured));
         }
         appended
     }

@@ -6,15 +6,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Buf;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Order;
 use super::channels::{Channels, Heard};
-use super::connect::{CONNECT_TIMEOUT, Endpoint};
+use super::connect::Endpoint;
 use super::heard;
 use super::resp::{self, Reply};
 use super::wire::{Ended, Wire};
-use crate::broker::{Interest, Link, Logged, Sink};
+use crate::broker::{Captured, Interest, Link, Logged, Sink};
 use crate::notification::{Target, UserId};
 use crate::telemetry::Metrics;
 
@@ -33,8 +34,6 @@ const SILENCE: Duration = Duration::from_secs(5);
 const MAX_BACKOFF: Duration = Duration::from_millis(500);
 /// An outage is logged when it begins, and then this often.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
-/// Room for the line of facts of the log's messages: two cursors, two counts, a length.
-const FACTS: usize = 160;
 
 /// Probes that may be missing before the link counts as subscribed to the wrong server. One is published
 /// every 2 s.
@@ -79,6 +78,8 @@ pub(super) struct Bus {
     pub(super) probes: Arc<Probes>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) max_payload_bytes: usize,
+    /// Told when a replica that captured has left.
+    pub(super) vacancy: Arc<Notify>,
 }
 
 impl Bus {
@@ -113,12 +114,10 @@ impl Bus {
 
     /// One link, from connecting to its end.
     async fn hear(&mut self) -> Ended {
-        let stream = match timeout(CONNECT_TIMEOUT, self.endpoint.connect()).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return error.to_string(),
-            Err(_elapsed) => return "connecting took too long".into(),
+        let mut wire = match Wire::open(&self.endpoint).await {
+            Ok(wire) => wire,
+            Err(ended) => return ended,
         };
-        let mut wire = Wire::new(stream);
         match self.serve(&mut wire).await {
             Ok(()) => "the loop ended".into(),
             Err(ended) => ended,
@@ -126,14 +125,6 @@ impl Bus {
     }
 
     async fn serve(&mut self, wire: &mut Wire) -> Result<(), Ended> {
-        if let (user, Some(password)) = self.endpoint.credentials() {
-            let words: Vec<&[u8]> = [Some("AUTH"), user, Some(password)]
-                .into_iter()
-                .flatten()
-                .map(str::as_bytes)
-                .collect();
-            wire.send(&words).await?;
-        }
         self.interest.link_up();
         self.probes.start_over();
         let own = [self.channels.broadcast().into(), self.channels.control(), self.own_probe()];
@@ -218,7 +209,7 @@ impl Bus {
         let buffer = std::mem::take(&mut wire.buffer);
         let mut at = 0;
         while wire.skip == 0 {
-            let reply = resp::read(&buffer[at..], self.longest_message());
+            let reply = resp::read(&buffer[at..], heard::longest(self.max_payload_bytes));
             match reply.map_err(|_| "what came is not RESP2")? {
                 None => break,
                 Some((reply, length)) => {
@@ -275,6 +266,9 @@ impl Bus {
             heard::Heard::Logged { cursor, before, count, id, payload } => {
                 self.sink.logged(&Logged { user, cursor, before, count, id, payload });
             }
+            heard::Heard::Captured { cursor, before, count, id } => {
+                self.sink.captured(&Captured { user, cursor, before, count, id });
+            }
             heard::Heard::Changed { change, count } => self.sink.changed(user, &change, count),
         }
     }
@@ -302,14 +296,10 @@ impl Bus {
     fn obey(&mut self, order: &[u8]) {
         match serde_json::from_slice(order) {
             Ok(Order::Disconnect { user }) => self.sink.disconnect(&user),
+            Ok(Order::Vacancy {}) => self.vacancy.notify_one(),
             Ok(Order::Nothing {}) => {}
             Err(_) => tracing::warn!("an order from another replica is not understood"),
         }
-    }
-
-    /// The log's messages have a line of facts and the id before the payload; the id is part of it too.
-    fn longest_message(&self) -> usize {
-        2 * self.max_payload_bytes + FACTS
     }
 
     fn own_probe(&self) -> String {

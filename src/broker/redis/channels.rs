@@ -51,6 +51,11 @@ impl Channels {
         [&self.user_before, user, &self.user_after].concat()
     }
 
+    /// A pattern that every user's channel matches (and some others).
+    pub(super) fn every_user(&self) -> String {
+        format!("{}*{}", literally(&self.user_before), literally(&self.user_after))
+    }
+
     pub(super) fn broadcast(&self) -> &str {
         &self.broadcast
     }
@@ -101,6 +106,11 @@ impl Channels {
         ["entries", "ids", "state"].map(|part| format!("{}inbox:{{{user}}}:{part}", self.prefix))
     }
 
+    /// The leases of the two replicas that listen by pattern: the leader's, the standby's.
+    pub(super) fn capture_leases(&self) -> [String; 2] {
+        [0, 1].map(|number| format!("{}{{capture}}:{number}", self.prefix))
+    }
+
     /// Hash of user to number of sockets, over all replicas. All presence keys share a hash tag, so that
     /// one script may touch them in a cluster.
     pub(super) fn presence_users(&self) -> String {
@@ -123,6 +133,17 @@ impl Channels {
     }
 }
 
+/// `text` as a pattern that only it matches.
+fn literally(text: &str) -> String {
+    text.chars().fold(String::new(), |mut pattern, letter| {
+        if matches!(letter, '*' | '?' | '[' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(letter);
+        pattern
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,6 +161,17 @@ mod tests {
         assert_eq!(channels.heard(&channels.control()), Heard::Control);
         assert_eq!(channels.heard(&channels.probe("r1")), Heard::Probe);
         assert_eq!(channels.heard("other"), Heard::Unknown);
+    }
+
+    #[test]
+    fn the_pattern_of_all_users_takes_the_template_literally() {
+        for (template, pattern) in [
+            ("user:{user_id}:notifications", "user:*:notifications"),
+            ("user:{{user_id}}", "user:{*}"),
+            (r"a*b?[c]\d{user_id}^-", r"a\*b\?\[c]\\d*^-"),
+        ] {
+            assert_eq!(Channels::new(template, "b", "c:").every_user(), pattern);
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use deadpool_redis::{Manager, Pool, PoolConfig, Runtime, Timeouts};
-use redis::{FromRedisValue, Pipeline, RedisError, Script, ServerErrorKind};
+use redis::{AsyncConnectionConfig, FromRedisValue, Pipeline, RedisError, Script, ServerErrorKind};
 use tokio::time::timeout;
 
 use super::Order;
@@ -48,8 +48,12 @@ impl Commands {
         channels: Channels,
         metrics: Arc<Metrics>,
     ) -> Result<Self, BadEndpoint> {
-        let manager =
-            Manager::new(endpoint.info().clone()).map_err(|error| BadEndpoint::new(&error))?;
+        // The library's own 500 ms are less than a pipeline of large notifications takes on a busy machine.
+        let deadlines = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(Some(COMMAND_TIMEOUT));
+        let manager = Manager::new_with_config(endpoint.info().clone(), deadlines)
+            .map_err(|error| BadEndpoint::new(&error))?;
         let timeouts = Timeouts {
             wait: Some(COMMAND_TIMEOUT),
             create: Some(CONNECT_TIMEOUT),
@@ -107,6 +111,14 @@ impl Commands {
         Ok(count.unwrap_or_default())
     }
 
+    /// Whether one of these keys does not exist.
+    pub(super) async fn any_missing(&self, keys: &[String]) -> Result<bool, Away> {
+        let mut pipeline = redis::pipe();
+        pipeline.exists(keys);
+        let (existing,): (usize,) = self.run("lease", &pipeline).await?;
+        Ok(existing < keys.len())
+    }
+
     /// Registers a library of functions, in place of what it was before.
     pub(super) async fn load_library(&self, library: &str) -> Result<(), Away> {
         let mut pipeline = redis::pipe();
@@ -123,8 +135,9 @@ impl Commands {
         Ok(version.unwrap_or("unknown").trim().to_owned())
     }
 
-    /// Tries, without leaving a trace, what a replica does; each with what came of it.
-    pub async fn permissions(&self) -> Vec<(&'static str, Result<(), Away>)> {
+    /// Tries, without leaving a trace, what a replica does, and if `capturing`, what that takes; each with
+    /// what came of it.
+    pub async fn permissions(&self, capturing: bool) -> Vec<(&'static str, Result<(), Away>)> {
         let channels = &self.channels;
         let name = "campanile-check";
         let mut publish = redis::pipe();
@@ -133,11 +146,21 @@ impl Commands {
         let mut script = redis::pipe();
         let hash = channels.presence_replica(name);
         script.cmd("EVAL").arg("return redis.call('HDEL', KEYS[1], 'x')").arg(1).arg(hash);
-        vec![
+        let mut tried = vec![
             ("publish", self.run::<redis::Value>("check", &publish).await.map(|_| ())),
             ("subscribe", self.measured("check", self.may_subscribe(name)).await),
             ("run scripts", self.run::<redis::Value>("check", &script).await.map(|_| ())),
-        ]
+        ];
+        if capturing {
+            let result = self.measured("check", self.may_capture()).await;
+            tried.push(("subscribe by pattern, to keep plain notifications", result));
+        }
+        tried
+    }
+
+    async fn may_capture(&self) -> Result<(), Away> {
+        let mut pubsub = self.client.get_async_pubsub().await?;
+        Ok(pubsub.psubscribe(self.channels.every_user()).await?)
     }
 
     async fn may_subscribe(&self, name: &str) -> Result<(), Away> {

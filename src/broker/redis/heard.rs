@@ -4,6 +4,14 @@
 use crate::broker::log::{Change, Count, Mark};
 use crate::notification::Cursor;
 
+/// Room for the line of facts: two cursors, two counts, a length.
+const FACTS: usize = 160;
+
+/// The longest message there is: facts and the id before the payload, and the id is part of it too.
+pub(super) fn longest(max_payload_bytes: usize) -> usize {
+    2 * max_payload_bytes + FACTS
+}
+
 /// What a payload on a user's channel is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Heard<'a> {
@@ -16,6 +24,12 @@ pub(super) enum Heard<'a> {
         id: &'a str,
         payload: &'a [u8],
     },
+    Captured {
+        cursor: Cursor,
+        before: Cursor,
+        count: Count,
+        id: &'a str,
+    },
     Changed {
         change: Change<'a>,
         count: Count,
@@ -24,11 +38,12 @@ pub(super) enum Heard<'a> {
     Garbled,
 }
 
-/// Reads `@<cursor> <cursor before> <unread> <version> <length of id>` or `!<r|d|a> <unread> <version>
-/// <length of id>`, a line feed, the id, and for `@` the payload.
+/// Reads `@` or `+`, `<cursor> <cursor before> <unread> <version> <length of id>`, or `!<r|d|a> <unread>
+/// <version> <length of id>`, a line feed, the id, and for `@` the payload.
 pub(super) fn read(message: &[u8]) -> Heard<'_> {
     match message.first() {
         Some(b'@') => logged(&message[1..]).unwrap_or(Heard::Garbled),
+        Some(b'+') => captured(&message[1..]).unwrap_or(Heard::Garbled),
         Some(b'!') => changed(&message[1..]).unwrap_or(Heard::Garbled),
         _ => Heard::Plain,
     }
@@ -41,6 +56,15 @@ fn logged(message: &[u8]) -> Option<Heard<'_>> {
     let count = count(&mut words)?;
     let (id, payload) = id(&mut words, rest)?;
     Some(Heard::Logged { cursor, before, count, id, payload })
+}
+
+fn captured(message: &[u8]) -> Option<Heard<'_>> {
+    match logged(message)? {
+        Heard::Logged { cursor, before, count, id, payload: [] } => {
+            Some(Heard::Captured { cursor, before, count, id })
+        }
+        _ => None,
+    }
 }
 
 fn changed(message: &[u8]) -> Option<Heard<'_>> {
@@ -93,6 +117,13 @@ mod tests {
             payload: b"{}",
         };
         assert_eq!(read(b"@5-100 4-90 3 120 4\na b\n{}"), logged);
+        let captured = Heard::Captured {
+            cursor: place(5, 100),
+            before: place(4, 90),
+            count: Count { unread: 3, version: 120 },
+            id: "a b\n",
+        };
+        assert_eq!(read(b"+5-100 4-90 3 120 4\na b\n"), captured);
         let count = Count { unread: 2, version: 121 };
         let cases = [
             (&b"!r 2 121 1\nx"[..], Change::Marked { id: "x", mark: Mark::Read }),
@@ -105,14 +136,21 @@ mod tests {
         for plain in [&b"{}"[..], b" {\"a\":1}", b"", b"hello"] {
             assert_eq!(read(plain), Heard::Plain);
         }
-        for garbled in [&b"@"[..], b"@5-100\n", b"@5-100 4-90 3 120 99\nx", b"!x 1 1 0\n", b"!r"] {
+        for garbled in [
+            &b"@"[..],
+            b"@5-100\n",
+            b"+5-100 4-90 3 120 1\nx{}",
+            b"@5-100 4-90 3 120 99\nx",
+            b"!x 1 1 0\n",
+            b"!r",
+        ] {
             assert_eq!(read(garbled), Heard::Garbled, "{garbled:?}");
         }
     }
 
     proptest! {
         #[test]
-        fn random_bytes_never_panic(message in "[@!{][0-9 \\-rda\n]{0,40}") {
+        fn random_bytes_never_panic(message in "[@+!{][0-9 \\-rda\n]{0,40}") {
             read(message.as_bytes());
         }
     }

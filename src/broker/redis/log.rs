@@ -26,6 +26,7 @@ pub(in crate::broker) struct Log {
     commands: Arc<Commands>,
     retention: Retention,
     append: Script,
+    capture: Script,
     mark: Script,
     mark_all: Script,
     summary: Script,
@@ -42,6 +43,7 @@ impl Log {
             commands,
             retention,
             append: script(include_str!("scripts/log/append.lua")),
+            capture: script(include_str!("scripts/log/capture.lua")),
             mark: script(include_str!("scripts/log/mark.lua")),
             mark_all: script(include_str!("scripts/log/mark_all.lua")),
             summary: reader(include_str!("scripts/log/summary.lua")),
@@ -56,15 +58,32 @@ impl Log {
         &self,
         items: &[Item<'_>],
     ) -> Result<Vec<Appended>, Away> {
+        self.append_by("append", &self.append, items).await
+    }
+
+    /// As [`append`](Self::append), of what was published plainly: replicas are told the place only.
+    pub(in crate::broker) async fn capture(
+        &self,
+        items: &[Item<'_>],
+    ) -> Result<Vec<Appended>, Away> {
+        self.append_by("capture", &self.capture, items).await
+    }
+
+    async fn append_by(
+        &self,
+        command: &'static str,
+        script: &Script,
+        items: &[Item<'_>],
+    ) -> Result<Vec<Appended>, Away> {
         let mut pipeline = redis::pipe();
         for item in items {
-            pipeline.cmd("EVALSHA").arg(self.append.get_hash()).arg(3);
+            pipeline.cmd("EVALSHA").arg(script.get_hash()).arg(3);
             pipeline.arg(&self.commands.channels.inbox(item.user.as_str()));
             pipeline.arg(self.channel(item.user)).arg(item.id).arg(item.payload);
             pipeline.arg(self.retention.size).arg(self.ttl());
         }
         let answers: Vec<(u8, String, u64, u64)> =
-            self.commands.scripted("append", &self.append, &pipeline).await?;
+            self.commands.scripted(command, script, &pipeline).await?;
         answers
             .into_iter()
             .map(|(is_new, cursor, unread, version)| {

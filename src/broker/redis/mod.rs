@@ -1,7 +1,8 @@
 //! Replicas that share a Redis: one connection that only listens (`bus`), a pool for commands, and a task
-//! that tells how many sockets each user has here (`presence`).
+//! that tells how many sockets each user has here (`presence`). Two of them listen to all users (`capture`).
 
 mod bus;
+mod capture;
 mod channels;
 mod commands;
 mod connect;
@@ -15,13 +16,14 @@ mod wire;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 
 pub use channels::Channels;
 pub use commands::Commands;
 pub use connect::BadEndpoint;
 
 use super::log::Retention;
-use super::{Away, Census, Claim, Interest, Link, Sink};
+use super::{Away, Census, Claim, Interest, Link, Record, Sink};
 use crate::config;
 use crate::notification::{Target, UserId};
 use crate::telemetry::Metrics;
@@ -37,6 +39,8 @@ enum Order {
     Disconnect {
         user: String,
     },
+    /// A lease of those that capture is free.
+    Vacancy {},
     /// From `campanile check`, to see whether it may be said.
     Nothing {},
 }
@@ -46,6 +50,7 @@ pub struct Redis {
     commands: Arc<Commands>,
     log: Arc<Log>,
     registrar: Registrar,
+    capture: Option<capture::Handle>,
     link: Arc<Link>,
 }
 
@@ -59,6 +64,8 @@ pub struct Setup {
     pub max_payload_bytes: usize,
     /// How much of each log is kept.
     pub retention: Retention,
+    /// Has plain notifications kept for users who are offline; `None`: they are not kept.
+    pub recorder: Option<Arc<dyn Record>>,
     /// Gets the `campanile_redis_*` family.
     pub metrics: Arc<Metrics>,
 }
@@ -74,11 +81,24 @@ impl Redis {
         interest: Arc<dyn Interest>,
         sink: Box<dyn Sink>,
     ) -> Result<Arc<Self>, BadEndpoint> {
-        let Setup { channels, replica, max_payload_bytes, retention, metrics } = setup;
+        let Setup { channels, replica, max_payload_bytes, retention, recorder, metrics } = setup;
         let endpoint = Endpoint::new(config)?;
         let commands = Arc::new(Commands::connect(&endpoint, channels.clone(), metrics.clone())?);
         let log = Arc::new(Log::new(commands.clone(), retention));
         let (link, probes) = (Arc::<Link>::default(), Arc::<Probes>::default());
+        let vacancy = Arc::<Notify>::default();
+        let capture = recorder.map(|recorder| {
+            capture::start(capture::Parts {
+                endpoint: endpoint.clone(),
+                channels: channels.clone(),
+                commands: commands.clone(),
+                replica: replica.clone(),
+                recorder,
+                metrics: metrics.clone(),
+                max_payload_bytes,
+                vacancy: vacancy.clone(),
+            })
+        });
         let bus = Bus {
             endpoint,
             channels,
@@ -89,6 +109,7 @@ impl Redis {
             probes: probes.clone(),
             metrics,
             max_payload_bytes,
+            vacancy,
         };
         tokio::spawn(bus.run());
         if retention.size > 0 {
@@ -96,7 +117,7 @@ impl Redis {
         }
         let (presence, registrar) = Presence::new(commands.clone(), replica, interest, probes);
         tokio::spawn(presence.run());
-        Ok(Arc::new(Self { commands, log, registrar, link }))
+        Ok(Arc::new(Self { commands, log, registrar, capture, link }))
     }
 
     pub(super) fn link(&self) -> &Link {
@@ -128,6 +149,11 @@ impl Redis {
     }
 
     pub(super) async fn stop(&self) {
-        self.registrar.stop().await;
+        let capture = async {
+            if let Some(capture) = &self.capture {
+                capture.stop().await;
+            }
+        };
+        tokio::join!(self.registrar.stop(), capture);
     }
 }

@@ -60,7 +60,14 @@ fn array<'a>(
     if length == 2 && kind == b"pong" {
         return Ok(cursor.bulk(MAX_NAME)?.map(|_| Reply::Ok));
     }
-    if length != 3 {
+    // Heard by pattern: the pattern, which is known, stands before the channel.
+    if (length, kind) == (4, b"pmessage") {
+        match cursor.bulk(MAX_NAME)? {
+            None => return Ok(None),
+            Some(Bulk::Whole(_)) => {}
+            Some(Bulk::TooLong(_)) => return Err(Malformed),
+        }
+    } else if length != 3 {
         return Err(Malformed);
     }
     let channel = match cursor.bulk(MAX_NAME)? {
@@ -68,10 +75,10 @@ fn array<'a>(
         Some(Bulk::Whole(channel)) => channel,
         Some(Bulk::TooLong(_)) => return Err(Malformed),
     };
-    if kind != b"message" {
+    if kind != b"message" && kind != b"pmessage" {
         let Some((b':', _)) = cursor.line()? else { return Ok(None) };
         return Ok(Some(match kind {
-            b"subscribe" => Reply::Subscribed(channel),
+            b"subscribe" | b"psubscribe" => Reply::Subscribed(channel),
             b"unsubscribe" => Reply::Unsubscribed(channel),
             _ => Reply::Other,
         }));
@@ -150,9 +157,12 @@ mod tests {
 
     const MESSAGE: &[u8] = b"*3\r\n$7\r\nmessage\r\n$2\r\nch\r\n$5\r\nhello\r\n";
 
+    const PATTERN_MESSAGE: &[u8] =
+        b"*4\r\n$8\r\npmessage\r\n$2\r\nc*\r\n$2\r\nch\r\n$5\r\nhello\r\n";
+
     #[test]
     fn replies_are_read() {
-        let cases: [(&[u8], Reply<'_>); 8] = [
+        let cases: [(&[u8], Reply<'_>); 10] = [
             (MESSAGE, Reply::Message { channel: b"ch", payload: b"hello" }),
             (b"*3\r\n$9\r\nsubscribe\r\n$2\r\nch\r\n:1\r\n", Reply::Subscribed(b"ch")),
             (b"*3\r\n$11\r\nunsubscribe\r\n$2\r\nch\r\n:0\r\n", Reply::Unsubscribed(b"ch")),
@@ -160,7 +170,9 @@ mod tests {
             (b"*2\r\n$4\r\npong\r\n$0\r\n\r\n", Reply::Ok),
             (b"+OK\r\n", Reply::Ok),
             (b"-NOPERM no\r\n", Reply::Error("NOPERM no")),
-            (b"*3\r\n$10\r\npsubscribe\r\n$2\r\nch\r\n:1\r\n", Reply::Other),
+            (PATTERN_MESSAGE, Reply::Message { channel: b"ch", payload: b"hello" }),
+            (b"*3\r\n$10\r\npsubscribe\r\n$2\r\nc*\r\n:1\r\n", Reply::Subscribed(b"c*")),
+            (b"*3\r\n$10\r\nssubscribe\r\n$2\r\nch\r\n:1\r\n", Reply::Other),
         ];
         for (bytes, want) in cases {
             assert_eq!(read(bytes, 100), Ok(Some((want, bytes.len()))));

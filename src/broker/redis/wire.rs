@@ -1,4 +1,4 @@
-//! The bus's connection: what is read and not yet understood, what is asked and not yet answered.
+//! A connection that listens: what is read and not yet understood, what is asked and not yet answered.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::{Instant, timeout};
 
-use super::connect::Stream;
+use super::connect::{CONNECT_TIMEOUT, Endpoint, Stream};
 use super::resp;
 
 /// A command that Redis does not take for this long ends the link.
@@ -32,7 +32,26 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(stream: Stream) -> Self {
+    /// Connects and signs in. Whether Redis lets it in shows in its answers.
+    pub(super) async fn open(endpoint: &Endpoint) -> Result<Self, Ended> {
+        let stream = match timeout(CONNECT_TIMEOUT, endpoint.connect()).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return Err(error.to_string()),
+            Err(_elapsed) => return Err("connecting took too long".into()),
+        };
+        let mut wire = Self::new(stream);
+        if let (user, Some(password)) = endpoint.credentials() {
+            let words: Vec<&[u8]> = [Some("AUTH"), user, Some(password)]
+                .into_iter()
+                .flatten()
+                .map(str::as_bytes)
+                .collect();
+            wire.send(&words).await?;
+        }
+        Ok(wire)
+    }
+
+    fn new(stream: Stream) -> Self {
         let (input, output) = tokio::io::split(stream);
         Self {
             input,

@@ -50,6 +50,10 @@ fn every_default_is_the_documented_one() {
     assert_eq!(config.limits.commands_per_second, Some(20));
     assert_eq!(config.limits.trusted_proxies, []);
 
+    assert_eq!(config.inbox.size, 200);
+    assert_eq!(config.inbox.ttl, Duration::from_hours(30 * 24));
+    assert!(config.inbox.capture);
+
     assert_eq!(config.drain.delay, Duration::from_secs(5));
     assert_eq!(config.drain.window, Duration::from_secs(20));
     assert_eq!(config.log.filter, "info");
@@ -100,6 +104,7 @@ const GOOD: &[Good] = &[
     ("CAMPANILE_TRUSTED_PROXIES", "10.0.0.0/8, ::1", |c| format!("{:?}", c.limits.trusted_proxies), "[10.0.0.0/8, ::1/128]"),
     ("CAMPANILE_INBOX_SIZE", "0", |c| c.inbox.size.to_string(), "0"),
     ("CAMPANILE_INBOX_TTL", "7d", |c| format!("{:?}", c.inbox.ttl), "604800s"),
+    ("CAMPANILE_CAPTURE", "false", |c| c.inbox.capture.to_string(), "false"),
     ("CAMPANILE_DRAIN_DELAY", "0", |c| format!("{:?}", c.drain.delay), "0ns"),
     ("CAMPANILE_DRAIN_DELAY", "0s", |c| format!("{:?}", c.drain.delay), "0ns"),
     ("CAMPANILE_DRAIN_WINDOW", "365d", |c| format!("{:?}", c.drain.window), "31536000s"),
@@ -111,6 +116,7 @@ const GOOD: &[Good] = &[
 const BAD: &[(&str, &str, &str)] = &[
     ("CAMPANILE_INBOX_SIZE", "10001", "is out of range"),
     ("CAMPANILE_INBOX_TTL", "0", "has no unit"),
+    ("CAMPANILE_CAPTURE", "yes", "is neither true nor false"),
     ("CAMPANILE_LISTEN", "localhost:8080", "no IP address with a port"),
     ("CAMPANILE_LISTEN", ":8080", "no IP address with a port"),
     ("CAMPANILE_OPS_LISTEN", "0.0.0.0:99999", "no IP address with a port"),

@@ -240,9 +240,9 @@ impl Redis {
         self.connect().await.unwrap_or_else(|error| panic!("cannot connect to Redis: {error}"))
     }
 
-    /// Plain PUBLISH; the number of connections that got it.
+    /// Plain PUBLISH; the number of connections that are subscribed to this very channel.
     pub(crate) async fn publish(&self, channel: &str, payload: &str) -> usize {
-        self.ask(redis::cmd("PUBLISH").arg(channel).arg(payload)).await
+        publish(&mut self.connection().await, channel, payload.as_bytes()).await
     }
 
     /// The channels with at least one subscriber, sorted. Patterns do not count.
@@ -315,6 +315,19 @@ impl Redis {
         let info: InfoDict = redis::cmd("INFO").arg("server").query_async(&mut connection).await?;
         Ok(info.get("process_id").unwrap_or_default())
     }
+}
+
+/// As [`Redis::publish`], on an open connection. What PUBLISH itself answers counts patterns too.
+pub(crate) async fn publish(
+    connection: &mut MultiplexedConnection,
+    channel: &str,
+    payload: &[u8],
+) -> usize {
+    let mut both = redis::pipe();
+    both.atomic().cmd("PUBSUB").arg("NUMSUB").arg(channel);
+    both.cmd("PUBLISH").arg(channel).arg(payload).ignore();
+    let answer: RedisResult<((String, usize),)> = both.query_async(connection).await;
+    answer.unwrap_or_else(|error| panic!("Redis: {error}")).0.1
 }
 
 fn spawn(directory: &Path) -> Process {

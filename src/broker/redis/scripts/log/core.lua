@@ -88,8 +88,9 @@ end
 
 local function text(n) return string.format('%.0f', n) end
 
--- Appends once per id. Answers { 1 if new, cursor, unread, version }.
-local function append(box, channel, id, payload, size, ttl)
+-- Appends once per id. Answers { 1 if new, cursor, unread, version }. With `quiet` replicas hear where it is
+-- and not what it is: they have heard that already.
+local function append(box, channel, id, payload, size, ttl, quiet)
   local known = record(box, id)
   if known then
     local facts = redis.call('HMGET', box.state, 'unread', 'version')
@@ -104,7 +105,9 @@ local function append(box, channel, id, payload, size, ttl)
   local unread, version = count(box, 1 - trim(box, size, ttl, now))
   expire(box, ttl)
   local at = cursor(position, now)
-  redis.call('PUBLISH', channel, heard('@', { at, before, text(unread), text(version) }, id, payload))
+  local kind, told = '@', payload
+  if quiet then kind, told = '+', '' end
+  redis.call('PUBLISH', channel, heard(kind, { at, before, text(unread), text(version) }, id, told))
   return { 1, at, unread, version }
 end
 

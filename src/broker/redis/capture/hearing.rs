@@ -1,0 +1,171 @@
+//! What comes on the channels of all users: plain notifications to hold, and the word that one is appended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Buf;
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::held::{Held, Plain};
+use super::lease::Role;
+use crate::broker::Record;
+use crate::broker::redis::channels::{self, Channels};
+use crate::broker::redis::heard::{self, Heard};
+use crate::broker::redis::resp::{self, Reply};
+use crate::broker::redis::wire::{Ended, Wire};
+use crate::notification::{Invalid, MissingId, Notification, Target, UserId};
+use crate::telemetry::{Metrics, Source};
+
+/// How long the leader leaves a notification to the replicas that hold its user's sockets.
+const LEADER_WAITS: Duration = Duration::from_millis(50);
+/// How long the standby leaves one to the leader.
+const STANDBY_WAITS: Duration = Duration::from_secs(2);
+/// Invalid payloads are logged at most this often.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(5);
+
+pub(super) struct Hearing {
+    channels: Channels,
+    recorder: Arc<dyn Record>,
+    metrics: Arc<Metrics>,
+    max_payload_bytes: usize,
+    held: Held,
+    role: Option<Role>,
+    complained: Option<Instant>,
+}
+
+impl Hearing {
+    pub(super) fn new(
+        channels: Channels,
+        recorder: Arc<dyn Record>,
+        metrics: Arc<Metrics>,
+        max_payload_bytes: usize,
+    ) -> Self {
+        let held = Held::default();
+        let (role, complained) = (None, None);
+        Self { channels, recorder, metrics, max_payload_bytes, held, role, complained }
+    }
+
+    pub(super) fn role(&mut self, role: Option<Role>) {
+        self.role = role;
+    }
+
+    /// Takes every complete reply out of the buffer.
+    pub(super) fn understand(&mut self, wire: &mut Wire) -> Result<(), Ended> {
+        let buffer = std::mem::take(&mut wire.buffer);
+        let mut at = 0;
+        while wire.skip == 0 {
+            let reply = resp::read(&buffer[at..], heard::longest(self.max_payload_bytes));
+            let Some((reply, length)) = reply.map_err(|_| "what came is not RESP2")? else { break };
+            at += length;
+            self.take(wire, &reply)?;
+            let skipped = wire.skip.min(buffer.len() - at);
+            wire.skip -= skipped;
+            at += skipped;
+        }
+        wire.buffer = buffer;
+        wire.buffer.advance(at);
+        self.show();
+        Ok(())
+    }
+
+    fn take(&mut self, wire: &mut Wire, reply: &Reply<'_>) -> Result<(), Ended> {
+        match *reply {
+            Reply::Message { channel, payload } => {
+                if let Some((user, name)) = self.user(channel) {
+                    self.hear(user, name, payload);
+                }
+            }
+            Reply::Oversized { channel, skip } => {
+                wire.skip = skip;
+                if self.user(channel).is_some() {
+                    self.invalid(Invalid::TooLarge { limit: self.max_payload_bytes });
+                }
+            }
+            Reply::Subscribed(_) => wire.unconfirmed = 0,
+            Reply::Unsubscribed(_) | Reply::Ok | Reply::Other => {}
+            Reply::Error(text) => return Err(format!("Redis said: {text}")),
+        }
+        Ok(())
+    }
+
+    /// Whose channel it is, and its name. What is for everyone is in nobody's log.
+    fn user<'a>(&self, channel: &'a [u8]) -> Option<(&'a str, &'a str)> {
+        let name = std::str::from_utf8(channel).ok()?;
+        match self.channels.heard(name) {
+            channels::Heard::Published(Target::User(user)) => Some((user, name)),
+            _ => None,
+        }
+    }
+
+    fn hear(&mut self, user: &str, channel: &str, payload: &[u8]) {
+        match heard::read(payload) {
+            Heard::Logged { id, .. } | Heard::Captured { id, .. } => self.held.forget(user, id),
+            Heard::Changed { .. } => {}
+            Heard::Plain | Heard::Garbled => match self.plain(user, channel, payload) {
+                Ok(plain) => self.held.hold(plain),
+                Err(reason) => self.invalid(reason),
+            },
+        }
+    }
+
+    fn plain(&self, user: &str, channel: &str, payload: &[u8]) -> Result<Plain, Invalid> {
+        let (target, missing_id) = (Target::User(user), MissingId::Derived { channel });
+        let limit = self.max_payload_bytes;
+        let notification =
+            Notification::parse(payload, target, missing_id, Timestamp::now(), limit)?;
+        Ok(Plain {
+            heard: Instant::now(),
+            user: UserId::new(user)?,
+            id: notification.id_text().into(),
+            payload: notification.to_keep(payload, limit).into(),
+        })
+    }
+
+    /// The leader counts, so that it is counted once.
+    fn invalid(&mut self, reason: Invalid) {
+        if self.role != Some(Role::Leader) {
+            return;
+        }
+        self.metrics.invalid(Source::Capture, reason);
+        if self.complained.is_none_or(|at| at.elapsed() >= COMPLAIN_EVERY) {
+            self.complained = Some(Instant::now());
+            tracing::warn!(
+                reason = reason.label(),
+                "kept no invalid notification: {reason}; more within {COMPLAIN_EVERY:?} are only counted"
+            );
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        if self.role == Some(Role::Leader) { LEADER_WAITS } else { STANDBY_WAITS }
+    }
+
+    /// When [`release_due`](Self::release_due) has something to do.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.held.oldest().map(|heard| heard + self.patience())
+    }
+
+    /// Has that appended which nobody else has appended in time.
+    pub(super) fn release_due(&mut self) {
+        self.release(self.patience());
+    }
+
+    /// Has everything appended at once.
+    pub(super) fn release_all(&mut self) {
+        self.release(Duration::ZERO);
+    }
+
+    fn release(&mut self, patience: Duration) {
+        let now = Instant::now();
+        while let Some(plain) = self.held.take_due(now, patience) {
+            self.metrics.received(Source::Capture);
+            self.recorder.record(&plain.user, &plain.id, &plain.payload);
+        }
+        self.show();
+    }
+
+    fn show(&self) {
+        self.metrics.capture_held_items.set(i64::try_from(self.held.len()).unwrap_or(i64::MAX));
+    }
+}
