@@ -10,9 +10,12 @@ use crate::notification::{Count, Cursor};
 
 /// What may be held while the log is read; beyond it, the log is read again.
 const HELD: Quota = Quota { frames: 64, bytes: 256 * 1024 };
-/// Plain notifications that were delivered and whose capture is not confirmed yet; of one beyond it, the
-/// sockets may get a double.
-const UNCONFIRMED: usize = 4096;
+/// Plain notifications that were delivered and whose capture is not confirmed yet: as many as the recorder
+/// may be behind. Of one beyond it, the sockets may get a double.
+const UNCONFIRMED: usize = 65_536;
+/// More than this, and those before one that is confirmed are forgotten: they are captured in the order
+/// they were heard, so these were known before, and nobody will confirm them.
+const STALE: usize = 1_024;
 
 /// What an entry that was heard is to this replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,8 +136,13 @@ impl Place {
     /// The same, and it is asked about no more.
     pub(super) fn confirm_plain(&mut self, id: u64) -> bool {
         let Some(extra) = &mut self.extra else { return false };
-        let at = extra.plain.iter().position(|known| *known == id);
-        at.and_then(|at| extra.plain.remove(at)).is_some()
+        let Some(at) = extra.plain.iter().position(|known| *known == id) else { return false };
+        if extra.plain.len() > STALE {
+            extra.plain.drain(..=at);
+        } else {
+            extra.plain.remove(at);
+        }
+        true
     }
 
     /// Something may be missing. `true` if that is news, and it is known from where to read.
