@@ -73,6 +73,9 @@ impl Scene {
             .redis(&redis)
             .env("CAMPANILE_PUBLISH_KEYS", KEY)
             .env("CAMPANILE_INBOX_SIZE", inbox)
+            // The client reads when a whole pipeline has been published.
+            .env("CAMPANILE_SEND_QUEUE", "10000")
+            .env("CAMPANILE_SEND_QUEUE_BYTES", "100000000")
             .env("CAMPANILE_PING_INTERVAL", "1h")
             .env("CAMPANILE_PONG_TIMEOUT", "2h")
             .start()
