@@ -21,6 +21,7 @@ mod redis;
 #[cfg(test)]
 mod reference;
 mod secret;
+mod servers;
 #[cfg(test)]
 mod tests;
 mod unknown;
@@ -41,6 +42,7 @@ pub use publish::{Publish, PublishArgs};
 pub use reader::{Reader, Refused, collect};
 pub use redis::{Redis, RedisArgs};
 pub use secret::Secret;
+pub use servers::{Servers, Topology};
 pub use unknown::unknown_variables;
 
 /// Everything `campanile serve` needs, validated.

@@ -2,12 +2,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::kind::{DURATION_OR_ZERO, Kind, PEM_FILE};
-use super::{Reader, Refused, Secret, Setting, url};
+use super::servers::Servers;
+use super::{Reader, Refused, Secret, Setting};
 
 /// The Redis that replicas share.
 #[derive(Clone, Debug)]
 pub struct Redis {
-    /// `redis://` or `rediss://`; `None` is the embedded broker, one replica.
+    /// What [`Servers::parse`] takes; `None` is the embedded broker, one replica.
     pub url: Option<Secret>,
     /// PEM of the authorities that sign the server's certificate; `None`: the public ones.
     pub ca_file: Option<PathBuf>,
@@ -25,11 +26,14 @@ pub struct Redis {
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Redis")]
 pub struct RedisArgs {
-    /// The Redis that all replicas share: `redis://` or, with TLS, `rediss://`.
-    /// Default: none, an embedded broker for one replica.
+    /// The Redis that all replicas share: `redis://`, `redis+sentinel://` or `redis+cluster://`,
+    /// and with TLS `rediss…`. Default: none, an embedded broker for one replica.
     ///
-    /// `redis://[user:password@]host[:port][/database]`; reserved characters in a password are
-    /// percent-encoded. Flags show in the process list, so a password belongs in the variable.
+    /// `redis://[user:password@]host[:port][/database]`,
+    /// `redis+sentinel://[user:password@]host[:port],…/master_name[/database]` (port 26379; the
+    /// sentinels' own user as `?sentinel_username=…&sentinel_password=…`), or
+    /// `redis+cluster://[user:password@]host[:port],…` with some of the nodes. Reserved characters in a
+    /// password are percent-encoded. Flags show in the process list, so a password belongs in the variable.
     #[arg(
         long,
         env = "CAMPANILE_REDIS_URL",
@@ -39,12 +43,12 @@ pub struct RedisArgs {
     )]
     pub redis_url: Option<Secret>,
 
-    /// PEM file with the authorities that sign the certificate of a `rediss://` server.
+    /// PEM file with the authorities that sign the certificates of the `rediss…` servers.
     /// Default: the public ones.
     #[arg(long, env = "CAMPANILE_REDIS_CA_FILE", value_name = "FILE")]
     pub redis_ca_file: Option<String>,
 
-    /// PEM file with the client certificate for `rediss://`; goes with the key file. Default: none.
+    /// PEM file with the client certificate for `rediss…`; goes with the key file. Default: none.
     #[arg(long, env = "CAMPANILE_REDIS_CERT_FILE", value_name = "FILE")]
     pub redis_cert_file: Option<String>,
 
@@ -64,7 +68,9 @@ pub struct RedisArgs {
 }
 
 const URL: Kind<Secret> = Kind {
-    allowed: "redis://[user:password@]host[:port][/database], or rediss:// for TLS",
+    allowed: "redis://[user:password@]host[:port][/database], \
+              redis+sentinel://[user:password@]host[:port],…/master_name[/database], \
+              redis+cluster://[user:password@]host[:port],…, or rediss… for TLS",
     example: "redis://redis.internal:6379",
     parse: redis_url,
 };
@@ -106,7 +112,7 @@ impl RedisArgs {
             for (name, _) in files.iter().filter(|(_, raw)| raw.is_some()) {
                 reader.problem(
                     name,
-                    "it is set, but --redis-url (CAMPANILE_REDIS_URL) is not a rediss:// address; \
+                    "it is set, but --redis-url (CAMPANILE_REDIS_URL) is not a rediss… address; \
                      allowed: only together with TLS; example: rediss://redis.internal:6379",
                 );
             }
@@ -138,43 +144,10 @@ impl RedisArgs {
     }
 }
 
-/// Never repeats a part of the text: a password may stand anywhere in an address gone wrong.
 fn redis_url(text: &str) -> Result<Secret, String> {
-    let no = |reason: &str| Err(reason.to_owned());
-    let Some((scheme, rest)) = text.split_once("://") else {
-        return no("does not begin with redis:// or rediss://");
-    };
-    match scheme.to_ascii_lowercase().as_str() {
-        "redis" | "rediss" => {}
-        "redis+sentinel" | "rediss+sentinel" => {
-            return no("names Redis Sentinel, which is not supported yet");
-        }
-        "redis+cluster" | "rediss+cluster" => {
-            return no("names a Redis Cluster, which is not supported yet");
-        }
-        _ => return no("does not begin with redis:// or rediss://"),
-    }
-    if rest.contains('#') {
-        return no("has a # (in a password it is written %23)");
-    }
-    let address = url::split(rest);
-    if address.authority.contains(',') {
-        return no("names several nodes, which is not supported yet");
-    }
-    if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return no("has white space or control characters");
-    }
-    if url::host_and_port(address.authority).is_none() {
-        return no("has no valid host and port (reserved characters in a password are \
-                   percent-encoded, / as %2F)");
-    }
-    let database = address.path.trim_start_matches('/');
-    if !database.is_empty() && database.parse::<u16>().is_err() {
-        return no("has a path that is no database number");
-    }
-    Ok(Secret::new(text))
+    Servers::parse(text).map(|_| Secret::new(text))
 }
 
 fn has_tls(url: &Secret) -> bool {
-    url.expose().get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("rediss:"))
+    Servers::parse(url.expose()).is_ok_and(|servers| servers.is_tls)
 }

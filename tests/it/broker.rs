@@ -96,9 +96,14 @@ impl Replica {
     }
 
     pub(crate) async fn redis_keeping(server: &Server, name: &str, retention: Retention) -> Self {
+        Self::at(&server.url(), name, retention).await
+    }
+
+    /// The Redis of whatever topology that `url` names.
+    pub(crate) async fn at(url: &str, name: &str, retention: Retention) -> Self {
         let (hub, heard) = (Hub::new(), Recorder::default());
         let config = config::Redis {
-            url: Some(server.url().into()),
+            url: Some(config::Secret::new(url)),
             ca_file: None,
             cert_file: None,
             key_file: None,
@@ -132,7 +137,7 @@ impl Replica {
     }
 }
 
-async fn the_contract(replica: Replica) {
+pub(crate) async fn the_contract(replica: Replica) {
     let Replica { broker, heard, .. } = &replica;
     let user = UserId::new("42").unwrap();
 

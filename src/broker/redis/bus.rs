@@ -10,11 +10,12 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::Order;
 use super::channels::{Channels, Heard};
-use super::connect::{CONNECT_TIMEOUT, Endpoint};
+use super::connect::{CONNECT_TIMEOUT, Node};
 use super::heard;
+use super::nodes::Nodes;
 use super::resp::{self, Reply};
 use super::wire::{Ended, Wire};
-use crate::broker::{Interest, Link, Logged, Sink};
+use crate::broker::{Away, Interest, Link, Logged, Sink};
 use crate::notification::{Target, UserId};
 use crate::telemetry::Metrics;
 
@@ -70,7 +71,7 @@ impl Probes {
 }
 
 pub(super) struct Bus {
-    pub(super) endpoint: Endpoint,
+    pub(super) nodes: Arc<Nodes>,
     pub(super) channels: Channels,
     pub(super) replica: String,
     pub(super) interest: Arc<dyn Interest>,
@@ -101,7 +102,7 @@ impl Bus {
             if was_up || complained.is_none_or(|at: Instant| at.elapsed() > COMPLAIN_EVERY) {
                 complained = Some(Instant::now());
                 tracing::warn!(
-                    redis = self.endpoint.address(),
+                    redis = %self.nodes.topology,
                     reason = ended,
                     "not subscribed to Redis; sockets stay open, trying again"
                 );
@@ -113,20 +114,25 @@ impl Bus {
 
     /// One link, from connecting to its end.
     async fn hear(&mut self) -> Ended {
-        let stream = match timeout(CONNECT_TIMEOUT, self.endpoint.connect()).await {
+        let node = match self.nodes.any().await {
+            Ok(node) => node,
+            Err(Away(why)) => return why,
+        };
+        let door = &self.nodes.topology.door;
+        let stream = match timeout(CONNECT_TIMEOUT, door.connect(&node)).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return error.to_string(),
             Err(_elapsed) => return "connecting took too long".into(),
         };
         let mut wire = Wire::new(stream);
-        match self.serve(&mut wire).await {
+        match self.serve(&mut wire, &node).await {
             Ok(()) => "the loop ended".into(),
             Err(ended) => ended,
         }
     }
 
-    async fn serve(&mut self, wire: &mut Wire) -> Result<(), Ended> {
-        if let (user, Some(password)) = self.endpoint.credentials() {
+    async fn serve(&mut self, wire: &mut Wire, node: &Node) -> Result<(), Ended> {
+        if let (user, Some(password)) = self.nodes.topology.door.credentials() {
             let words: Vec<&[u8]> = [Some("AUTH"), user, Some(password)]
                 .into_iter()
                 .flatten()
@@ -148,11 +154,18 @@ impl Bus {
         probe.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let interest = self.interest.clone();
         let mut coalesced = Instant::now();
+        let mut map = self.nodes.watch();
+        map.mark_changed();
         loop {
             tokio::select! {
                 read = wire.read() => {
                     read?;
                     self.digest(wire).await?;
+                }
+                Ok(()) = map.changed() => {
+                    if !map.borrow_and_update().masters().contains(node) {
+                        return Err(format!("{node} is no master any more"));
+                    }
                 }
                 () = wanted(&*interest, coalesced) => {
                     coalesced = Instant::now() + COALESCE;
@@ -295,7 +308,7 @@ impl Bus {
         if wire.all_asked_for && wire.unconfirmed == 0 && !self.link.is_up() {
             self.link.set(true);
             self.metrics.redis_connected.set(1);
-            tracing::info!(redis = self.endpoint.address(), "subscribed to Redis");
+            tracing::info!(redis = %self.nodes.topology, "subscribed to Redis");
         }
     }
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use redis::{FromRedisValue, Script};
 
-use super::commands::Commands;
+use super::commands::{Commands, evalsha};
+use super::connect::Node;
+use super::nodes::{Call, Nodes};
 use crate::broker::Away;
 use crate::broker::log::{Appended, Count, Entry, Item, Mark, Marked, Retention, Since, Summary};
 use crate::notification::{Cursor, Target, UserId};
@@ -18,17 +20,17 @@ type Row = (String, u8, String, String);
 pub(in crate::broker) struct Log {
     commands: Arc<Commands>,
     retention: Retention,
-    append: Script,
-    mark: Script,
-    mark_all: Script,
-    summary: Script,
-    list: Script,
-    after: Script,
+    append: Arc<Script>,
+    mark: Arc<Script>,
+    mark_all: Arc<Script>,
+    summary: Arc<Script>,
+    list: Arc<Script>,
+    after: Arc<Script>,
 }
 
 impl Log {
     pub(super) fn new(commands: Arc<Commands>, retention: Retention) -> Self {
-        let script = |tail: &str| Script::new(&[CORE, tail].concat());
+        let script = |tail: &str| Arc::new(Script::new(&[CORE, tail].concat()));
         Self {
             commands,
             retention,
@@ -47,15 +49,18 @@ impl Log {
         &self,
         items: &[Item<'_>],
     ) -> Result<Vec<Appended>, Away> {
-        let mut pipeline = redis::pipe();
-        for item in items {
-            pipeline.cmd("EVALSHA").arg(self.append.get_hash()).arg(3);
-            pipeline.arg(&self.commands.channels.inbox(item.user.as_str()));
-            pipeline.arg(self.channel(item.user)).arg(item.id).arg(item.payload);
-            pipeline.arg(self.retention.size).arg(self.ttl());
-        }
+        let calls: Vec<Call> = items
+            .iter()
+            .map(|item| {
+                let keys = self.commands.channels.inbox(item.user.as_str());
+                evalsha(&self.append, &keys, |call| {
+                    call.arg(self.channel(item.user)).arg(item.id).arg(item.payload);
+                    call.arg(self.retention.size).arg(self.ttl());
+                })
+            })
+            .collect();
         let answers: Vec<(u8, String, u64, u64)> =
-            self.commands.scripted("append", &self.append, &pipeline).await?;
+            self.commands.scripted("append", &self.append, &calls).await?;
         answers
             .into_iter()
             .map(|(is_new, cursor, unread, version)| {
@@ -122,10 +127,13 @@ impl Log {
         Ok(Since { whole: whole == 1, entries })
     }
 
-    /// Registers the function for publishers, with this replica's limits.
-    pub(in crate::broker) async fn register(&self, max_payload_bytes: usize) -> Result<(), Away> {
-        let library = self.library(max_payload_bytes);
-        self.commands.load_library(&library).await
+    /// Registers the function for publishers on one master, with this replica's limits.
+    pub(super) async fn register(&self, node: &Node, max_payload_bytes: usize) -> Result<(), Away> {
+        self.commands.load_library(node, &self.library(max_payload_bytes)).await
+    }
+
+    pub(super) fn nodes(&self) -> &Nodes {
+        &self.commands.nodes
     }
 
     fn library(&self, max_payload_bytes: usize) -> String {
@@ -135,6 +143,7 @@ impl Log {
         let body = LIBRARY
             .replace("{{notify}}", &channels.function("notify"))
             .replace("{{prefix}}", &lua_string(channels.prefix()))
+            .replace("{{in_cluster}}", &channels.are_for_cluster().to_string())
             .replace("{{before}}", &lua_string(before))
             .replace("{{after}}", &lua_string(after))
             .replace("{{size}}", &self.retention.size.to_string())
@@ -150,7 +159,7 @@ impl Log {
     async fn run<T: FromRedisValue>(
         &self,
         command: &'static str,
-        script: &Script,
+        script: &Arc<Script>,
         user: &UserId,
         arguments: &[String],
     ) -> Result<T, Away> {

@@ -1,5 +1,5 @@
-//! Replicas that share a Redis: one connection that only listens (`bus`), a pool for commands, and a task
-//! that tells how many sockets each user has here (`presence`).
+//! Replicas that share a Redis: a connection that only listens (`bus`), pools for commands (`nodes`), and a
+//! task that tells how many sockets each user has here (`presence`). `topology` knows where Redis is.
 
 mod bus;
 mod channels;
@@ -7,9 +7,15 @@ mod commands;
 mod connect;
 mod functions;
 mod heard;
+mod inspect;
 mod log;
+mod nodes;
+mod pipeline;
 mod presence;
 mod resp;
+mod slots;
+mod tls;
+mod topology;
 mod wire;
 
 use std::sync::Arc;
@@ -26,7 +32,6 @@ use crate::config;
 use crate::notification::{Target, UserId};
 use crate::telemetry::Metrics;
 use bus::{Bus, Probes};
-use connect::Endpoint;
 use log::Log;
 use presence::{Presence, Registrar};
 
@@ -75,13 +80,12 @@ impl Redis {
         sink: Box<dyn Sink>,
     ) -> Result<Arc<Self>, BadEndpoint> {
         let Setup { channels, replica, max_payload_bytes, retention, metrics } = setup;
-        let endpoint = Endpoint::new(config)?;
-        let commands = Arc::new(Commands::connect(&endpoint, channels.clone(), metrics.clone())?);
+        let commands = Arc::new(Commands::new(config, channels, metrics.clone())?);
         let log = Arc::new(Log::new(commands.clone(), retention));
         let (link, probes) = (Arc::<Link>::default(), Arc::<Probes>::default());
         let bus = Bus {
-            endpoint,
-            channels,
+            nodes: commands.nodes.clone(),
+            channels: commands.channels.clone(),
             replica: replica.clone(),
             interest: interest.clone(),
             sink,

@@ -47,10 +47,10 @@ fn options_that_contradict_each_other_are_problems() {
             &[("CAMPANILE_TOKEN_COOKIE", "token"), ("CAMPANILE_ALLOWED_ORIGINS", "*")],
             "CAMPANILE_TOKEN_COOKIE",
         ),
-        (&[("CAMPANILE_REDIS_CA_FILE", file)], "not a rediss:// address"),
+        (&[("CAMPANILE_REDIS_CA_FILE", file)], "not a rediss… address"),
         (
             &[("CAMPANILE_REDIS_CA_FILE", file), ("CAMPANILE_REDIS_URL", "redis://cache")],
-            "not a rediss:// address",
+            "not a rediss… address",
         ),
         (
             &[("CAMPANILE_REDIS_CERT_FILE", file), ("CAMPANILE_REDIS_URL", "rediss://cache")],

@@ -5,6 +5,7 @@
 #![expect(dead_code, reason = "a vocabulary for tests is wider than the tests of any one day")]
 
 pub(crate) mod client;
+pub(crate) mod cluster;
 pub(crate) mod gateway;
 pub(crate) mod handshake;
 pub(crate) mod http;
@@ -17,6 +18,7 @@ pub(crate) mod raw;
 pub(crate) mod redis;
 pub(crate) mod refusal;
 pub(crate) mod seed;
+pub(crate) mod sentinel;
 pub(crate) mod swarm;
 pub(crate) mod tls;
 pub(crate) mod token;
