@@ -137,6 +137,10 @@ impl Sink for Router {
         Some(Box::pin(async move { mailbox.relief().await }))
     }
 
+    fn doubt(&mut self, user: &str) {
+        tracing::debug!(user, "may have missed something");
+    }
+
     fn disconnect(&mut self, user: &str) {
         // After what was published before it.
         self.batch.send();

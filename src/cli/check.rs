@@ -5,7 +5,7 @@ use super::{terminal, unknown_variables};
 use crate::auth::Verifier;
 use crate::broker::Away;
 use crate::broker::redis::{Channels, Commands};
-use crate::config::{Config, JwtKey, ServeArgs};
+use crate::config::{Config, JwtKey, PubSub, ServeArgs};
 use crate::telemetry::Metrics;
 
 /// Oldest Redis the gateway is made for.
@@ -116,6 +116,14 @@ async fn redis(config: &Config, findings: &mut Findings) {
     }
     if nobody_answers {
         return;
+    }
+    if config.redis.pubsub == PubSub::Sharded {
+        Findings::fine(
+            "Redis: plain publishers have to say SPUBLISH, at the node that has the channel's slot",
+        );
+        Findings::warning(
+            "Redis: what is said by plain SPUBLISH to users who are offline is not kept in the inbox",
+        );
     }
     for (what, result) in commands.permissions(config.inbox.size > 0).await {
         findings.of(match result {

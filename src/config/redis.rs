@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::kind::{DURATION_OR_ZERO, Kind, PEM_FILE};
-use super::servers::Servers;
+use super::servers::{Servers, Topology};
 use super::{Reader, Refused, Secret, Setting};
 
 /// The Redis that replicas share.
@@ -20,6 +20,18 @@ pub struct Redis {
     pub prefix: String,
     /// How long Redis may be away before the replica reports not ready.
     pub grace: Duration,
+    /// [`PubSub::Sharded`] only with the address of a cluster.
+    pub pubsub: PubSub,
+}
+
+/// How notifications travel inside Redis.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PubSub {
+    /// PUBLISH: in a cluster, every node passes on everything.
+    #[default]
+    Classic,
+    /// SPUBLISH: only the node that has the channel's slot, and its replicas.
+    Sharded,
 }
 
 /// Raw options of [`Redis`].
@@ -65,6 +77,14 @@ pub struct RedisArgs {
     /// How long Redis may be away before `/readyz` answers 503; open sockets stay.
     #[arg(long, env = "CAMPANILE_REDIS_GRACE", value_name = "DURATION", default_value = "10s")]
     pub redis_grace: String,
+
+    /// `classic` (PUBLISH) or `sharded` (SPUBLISH), which spares the nodes of a cluster from passing
+    /// everything on to each other.
+    ///
+    /// Sharded wants a `redis+cluster://` address and a channel whose hash tag is the user, and publishers
+    /// that say SPUBLISH.
+    #[arg(long, env = "CAMPANILE_PUBSUB", value_name = "KIND", default_value = "classic")]
+    pub pubsub: String,
 }
 
 const URL: Kind<Secret> = Kind {
@@ -90,6 +110,16 @@ const PREFIX: Kind<String> = Kind {
     },
 };
 
+const PUBSUB: Kind<PubSub> = Kind {
+    allowed: "classic, or with a redis+cluster:// address sharded",
+    example: "classic",
+    parse: |text| match text {
+        "classic" => Ok(PubSub::Classic),
+        "sharded" => Ok(PubSub::Sharded),
+        _ => Err("is neither classic nor sharded".to_owned()),
+    },
+};
+
 impl RedisArgs {
     pub(crate) fn read(&self, reader: &mut Reader) -> Result<Redis, Refused> {
         let url = self
@@ -106,8 +136,24 @@ impl RedisArgs {
         let prefix = reader.value("redis-prefix", &self.redis_prefix, &PREFIX);
         let grace = reader.value("redis-grace", &self.redis_grace, &DURATION_OR_ZERO);
 
+        let pubsub = reader.value("pubsub", &self.pubsub, &PUBSUB);
+
         self.check_client_certificate(reader);
         let url = url.transpose()?;
+        let is_cluster = |url: &Secret| {
+            Servers::parse(url.expose())
+                .is_ok_and(|servers| matches!(servers.topology, Topology::Cluster))
+        };
+        if pubsub == Ok(PubSub::Sharded) && !url.as_ref().is_some_and(is_cluster) {
+            reader.problem(
+                "pubsub",
+                format!(
+                    "it is sharded, but --redis-url (CAMPANILE_REDIS_URL) is not the address of a \
+                     cluster; allowed: {}; example: {}",
+                    PUBSUB.allowed, PUBSUB.example
+                ),
+            );
+        }
         if !url.as_ref().is_some_and(has_tls) {
             for (name, _) in files.iter().filter(|(_, raw)| raw.is_some()) {
                 reader.problem(
@@ -124,6 +170,7 @@ impl RedisArgs {
             key_file: key_file?,
             prefix: prefix?,
             grace: grace?,
+            pubsub: pubsub?,
         })
     }
 

@@ -89,12 +89,12 @@ impl broker::Interest for Hub {
         self.link.store(0, Ordering::Release);
     }
 
-    fn everyone(&self) -> Vec<UserId> {
+    fn those(&self, is_meant: &dyn Fn(&str) -> bool) -> Vec<UserId> {
         let link = self.link.load(Ordering::Acquire);
-        let mut users = Vec::with_capacity(self.users());
+        let mut users = Vec::new();
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            for (user, entry) in &mut *shard {
+            for (user, entry) in shard.iter_mut().filter(|(user, _)| is_meant(user.as_str())) {
                 entry.asked = link;
                 users.push(user.clone());
             }
@@ -118,6 +118,12 @@ impl broker::Interest for Hub {
             // Whoever waited may have given up.
             confirm.send(()).ok();
         }
+    }
+
+    fn lost(&self, user: &str) -> bool {
+        let mut shard = self.shard(user);
+        let Some(entry) = shard.get_mut(user) else { return false };
+        std::mem::take(&mut entry.confirmed) != 0
     }
 
     fn recounted(&self) -> Vec<(UserId, usize)> {

@@ -1,11 +1,10 @@
 //! A Redis Cluster with classic pub/sub: slots move and masters die, sockets stay.
 
 use std::collections::HashSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use campanile::broker::log::Item;
+use campanile::config::PubSub;
 use campanile::notification::UserId;
 use futures_util::future::join_all;
 
@@ -23,8 +22,8 @@ fn replica(cluster: &Cluster) -> Builder {
 #[tokio::test]
 async fn the_contracts_hold_and_batches_cross_slots_in_order() {
     let cluster = Cluster::start().await;
-    broker::the_contract(Replica::at(&cluster.url(), "r1", RETENTION).await).await;
-    let replica = Replica::at(&cluster.url(), "r2", RETENTION).await;
+    broker::the_contract(Replica::at(&cluster.url(), PubSub::Classic, "r1", RETENTION).await).await;
+    let replica = Replica::at(&cluster.url(), PubSub::Classic, "r2", RETENTION).await;
     let users: Vec<UserId> =
         (0..64).map(|user| UserId::new(&format!("u{user}")).unwrap()).collect();
     // What the replicas before have left is no script of this connection's.
@@ -49,7 +48,7 @@ async fn the_contracts_hold_and_batches_cross_slots_in_order() {
 #[tokio::test]
 async fn ids_with_braces_have_a_log_and_a_channel_too() {
     let cluster = Cluster::start().await;
-    let replica = Replica::at(&cluster.url(), "r1", RETENTION).await;
+    let replica = Replica::at(&cluster.url(), PubSub::Classic, "r1", RETENTION).await;
     for name in ["a}b", "a{b}c", "{x}", "}x", "{}", "{"] {
         let user = UserId::new(name).unwrap();
         let _member = replica.join(name, 1).await;
@@ -82,32 +81,10 @@ async fn slots_move_and_a_master_dies_under_traffic_and_every_socket_stays() {
     a.stats_become(USERS as u64, USERS as u64, PATIENCE).await;
 
     let everyone: Vec<usize> = (0..USERS).collect();
-    let stop = Arc::new(AtomicBool::new(false));
-    let traffic = async {
-        let mut refused = 0;
-        let mut published = 0;
-        while !stop.load(Ordering::Relaxed) {
-            match topologies::publish(&a, &everyone, "traffic").await {
-                200 => published += 1,
-                _ => refused += 1,
-            }
-        }
-        (published, refused)
-    };
-    let reshard = async {
-        let mut moved = HashSet::new();
-        for user in &everyone {
-            let slot = cluster.slot(&user.to_string()).await;
-            if moved.insert(slot) {
-                let to = cluster.other_master(slot).await;
-                cluster.move_slot(slot, to).await;
-            }
-        }
-        stop.store(true, Ordering::Relaxed);
-        moved.len()
-    };
-    let ((published, refused), moved) = tokio::join!(traffic, reshard);
-    println!("{moved} slots moved under {published} batches of {USERS}, {refused} were refused");
+    let names: Vec<String> = everyone.iter().map(ToString::to_string).collect();
+    let moves = Box::pin(cluster.move_slots_of(&names));
+    let (moved, refused) = topologies::while_publishing(&a, &everyone, moves).await;
+    println!("{moved} slots moved under traffic, {refused} batches were refused");
     assert_eq!(refused, 0, "a slot that moves refuses nothing");
     delivers(&both, &swarm, "after the moves").await;
     let counts = join_all(everyone.iter().map(|user| unread(&a, *user))).await;

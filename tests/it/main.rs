@@ -21,6 +21,7 @@ mod redis_outage;
 mod refusals;
 mod replica_loss;
 mod sentinel;
+mod sharded;
 mod sockets;
 mod subscribed;
 mod support;

@@ -22,6 +22,8 @@ const WITH_SENTINEL: &str = "+role";
 const OF_SENTINELS: &str = "-@all +sentinel|get-master-addr-by-name";
 /// What it needs besides in a cluster.
 const IN_CLUSTER: &str = "+cluster|slots +asking";
+/// What it needs besides there for sharded pub/sub.
+const SHARDED: &str = "+ssubscribe +sunsubscribe +spublish";
 
 #[test]
 fn the_readme_lists_the_rights_that_are_enough() {
@@ -29,7 +31,7 @@ fn the_readme_lists_the_rights_that_are_enough() {
     let (_, block) = readme.split_once("```\n~campanile").unwrap();
     let block = format!("~campanile{}", block.split_once("```").unwrap().0);
     assert!(block.split_whitespace().eq(RIGHTS.split_whitespace()), "{block}");
-    for more in [WITH_SENTINEL, OF_SENTINELS, IN_CLUSTER] {
+    for more in [WITH_SENTINEL, OF_SENTINELS, IN_CLUSTER, SHARDED] {
         assert!(readme.contains(&format!("`{more}`")), "{more}");
     }
 }
@@ -73,7 +75,16 @@ async fn a_cluster_with_tls_and_a_user_with_few_rights_is_all_right() {
     let cluster = Cluster::start_as(node).await;
     let key = topologies::KEY;
     let builder = Gateway::builder().cluster(&cluster).env("CAMPANILE_PUBLISH_KEYS", key);
-    all_is_done(&builder, &cluster.nodes().iter().collect::<Vec<_>>()).await;
+    let nodes: Vec<&Redis> = cluster.nodes().iter().collect();
+    all_is_done(&builder, &nodes).await;
+    for node in &nodes {
+        let more = SHARDED.split(' ');
+        node.cli(&["ACL", "SETUSER", "bell"].into_iter().chain(more).collect::<Vec<_>>()).await;
+    }
+    let sharded = builder
+        .env("CAMPANILE_PUBSUB", "sharded")
+        .env("CAMPANILE_CHANNEL", "user:{{user_id}}:notifications");
+    all_is_done(&sharded, &nodes).await;
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use campanile::config::PubSub;
+
 use crate::broker::{RETENTION, Replica};
 use crate::support::gateway::{Builder, Gateway};
 use crate::support::sentinel::{FAILOVER, Sentinel};
@@ -16,8 +18,9 @@ fn replica(sentinel: &Sentinel) -> Builder {
 #[tokio::test]
 async fn the_contracts_hold_and_a_failover_loses_no_socket() {
     let sentinel = Sentinel::start().await;
-    broker::the_contract(Replica::at(&sentinel.url(), "r1", RETENTION).await).await;
-    log::the_contract(Replica::at(&sentinel.url(), "r2", RETENTION).await).await;
+    broker::the_contract(Replica::at(&sentinel.url(), PubSub::Classic, "r1", RETENTION).await)
+        .await;
+    log::the_contract(Replica::at(&sentinel.url(), PubSub::Classic, "r2", RETENTION).await).await;
 
     let (a, b) = (replica(&sentinel).start().await, replica(&sentinel).start().await);
     let swarm = topologies::sockets(2, &[&a, &b]).await;

@@ -1,5 +1,6 @@
 //! What the tests of all topologies share: sockets, traffic, and the wait until everyone is reached again.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -53,4 +54,27 @@ pub(crate) async fn delivers(replicas: &[&Gateway], swarm: &Swarm, title: &str) 
     }
     assert_eq!(swarm.open_count(), swarm.counts().len(), "no socket was closed");
     started.elapsed()
+}
+
+/// Publishes for these users without a pause while `act` goes on; what that came to, and how many batches were
+/// refused.
+pub(crate) async fn while_publishing<T>(
+    gateway: &Gateway,
+    users: &[usize],
+    act: impl Future<Output = T>,
+) -> (T, usize) {
+    let done = AtomicBool::new(false);
+    let publishing = async {
+        let mut refused = 0;
+        while !done.load(Ordering::Relaxed) {
+            refused += usize::from(publish(gateway, users, "traffic").await != 200);
+        }
+        refused
+    };
+    let acting = async {
+        let came_to = act.await;
+        done.store(true, Ordering::Relaxed);
+        came_to
+    };
+    tokio::join!(acting, publishing)
 }

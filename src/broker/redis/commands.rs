@@ -14,6 +14,7 @@ use super::nodes::{COMMAND_TIMEOUT, Call, Nodes};
 use super::slots::slot;
 use super::topology::Topology;
 use crate::broker::{Away, Census};
+use crate::config::PubSub;
 use crate::notification::{Target, UserId};
 use crate::telemetry::Metrics;
 
@@ -22,6 +23,7 @@ pub struct Commands {
     pub(super) nodes: Arc<Nodes>,
     pub(super) channels: Channels,
     metrics: Arc<Metrics>,
+    pubsub: PubSub,
 }
 
 impl Commands {
@@ -36,7 +38,7 @@ impl Commands {
     ) -> Result<Self, BadEndpoint> {
         let nodes = Arc::new(Nodes::new(Topology::new(config)?));
         let channels = if nodes.topology.is_cluster() { channels.for_cluster() } else { channels };
-        Ok(Self { nodes, channels, metrics })
+        Ok(Self { nodes, channels, metrics, pubsub: config.pubsub })
     }
 
     /// What the configuration names, for people: `host:port`, or who knows the masters.
@@ -66,9 +68,18 @@ impl Commands {
 
     /// Where to PUBLISH does not matter, but what is said in order stays so if it takes one way.
     pub(super) fn saying(&self, channel: &str, payload: &str) -> Call {
-        let mut command = redis::cmd("PUBLISH");
+        let mut command = redis::cmd(self.publish_word());
         command.arg(channel).arg(payload);
-        Call { slot: slot(self.channels.broadcast()), command }
+        let way = if self.is_sharded() { channel } else { self.channels.broadcast() };
+        Call { slot: slot(way), command }
+    }
+
+    pub(super) fn publish_word(&self) -> &'static str {
+        if self.is_sharded() { "SPUBLISH" } else { "PUBLISH" }
+    }
+
+    pub(super) fn is_sharded(&self) -> bool {
+        self.pubsub == PubSub::Sharded
     }
 
     pub(super) async fn census(&self) -> Result<Census, Away> {

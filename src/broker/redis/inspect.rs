@@ -4,7 +4,7 @@ use redis::{InfoDict, Value};
 
 use super::commands::{Commands, keyed};
 use super::connect::Node;
-use super::nodes::Call;
+use super::nodes::{COMMAND_TIMEOUT, Call};
 use super::slots::{Map, SLOTS, slot};
 use crate::broker::Away;
 
@@ -77,12 +77,25 @@ impl Commands {
     }
 
     async fn may_subscribe(&self, map: &Map) -> Result<(), Away> {
+        if self.is_sharded() {
+            return self.may_subscribe_to_shards(map).await;
+        }
         for node in map.masters() {
             let client = redis::Client::open(self.nodes.topology.door.info(node))?;
             let mut pubsub = client.get_async_pubsub().await?;
             for channel in self.all_channels() {
                 pubsub.subscribe(channel).await?;
             }
+        }
+        Ok(())
+    }
+
+    async fn may_subscribe_to_shards(&self, map: &Map) -> Result<(), Away> {
+        for channel in self.all_channels().into_iter().chain(self.names_on_each(map)) {
+            let Some(node) = map.owner(slot(&channel)) else { continue };
+            // Not a pooled one: it can do nothing else from here on.
+            let mut connection = self.nodes.topology.door.ask(node, COMMAND_TIMEOUT).await?;
+            redis::cmd("SSUBSCRIBE").arg(channel).exec_async(&mut connection).await?;
         }
         Ok(())
     }

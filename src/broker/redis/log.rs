@@ -30,9 +30,8 @@ pub(in crate::broker) struct Log {
 
 impl Log {
     pub(super) fn new(commands: Arc<Commands>, retention: Retention) -> Self {
-        let script = |tail: &str| Arc::new(Script::new(&[CORE, tail].concat()));
+        let script = |tail: &str| Arc::new(Script::new(&with_core(&commands, tail)));
         Self {
-            commands,
             retention,
             append: script(include_str!("scripts/log/append.lua")),
             mark: script(include_str!("scripts/log/mark.lua")),
@@ -40,6 +39,7 @@ impl Log {
             summary: script(include_str!("scripts/log/summary.lua")),
             list: script(include_str!("scripts/log/list.lua")),
             after: script(include_str!("scripts/log/after.lua")),
+            commands,
         }
     }
 
@@ -149,7 +149,7 @@ impl Log {
             .replace("{{size}}", &self.retention.size.to_string())
             .replace("{{ttl}}", &self.ttl())
             .replace("{{max_payload_bytes}}", &max_payload_bytes.to_string());
-        format!("#!lua name={name}\n{CORE}\n{body}")
+        format!("#!lua name={name}\n{}", with_core(&self.commands, &body))
     }
 
     fn channel(&self, user: &UserId) -> String {
@@ -166,6 +166,11 @@ impl Log {
         let keys = self.commands.channels.inbox(user.as_str());
         self.commands.script(command, script, &keys, arguments).await
     }
+}
+
+/// A whole script, or library, that begins with the core and ends with `tail`.
+fn with_core(commands: &Commands, tail: &str) -> String {
+    [CORE, "\n", tail].concat().replace("{{publish}}", commands.publish_word())
 }
 
 /// `text` as a Lua string literal, whatever bytes it has.

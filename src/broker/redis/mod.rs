@@ -11,13 +11,16 @@ mod inspect;
 mod log;
 mod nodes;
 mod pipeline;
+mod places;
 mod presence;
 mod resp;
+mod shards;
 mod slots;
 mod tls;
 mod topology;
 mod wire;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -93,6 +96,8 @@ impl Redis {
             probes: probes.clone(),
             metrics,
             max_payload_bytes,
+            is_sharded: commands.is_sharded(),
+            doubted: HashSet::new(),
         };
         tokio::spawn(bus.run());
         if retention.size > 0 {

@@ -69,6 +69,22 @@ fn options_that_contradict_each_other_are_problems() {
 }
 
 #[test]
+fn sharded_pub_sub_wants_a_cluster_and_the_user_as_hash_tag() {
+    let sharded = ("CAMPANILE_PUBSUB", "sharded");
+    let cluster = ("CAMPANILE_REDIS_URL", "redis+cluster://cache");
+    let tagged = ("CAMPANILE_CHANNEL", "user:{{user_id}}:notifications");
+    assert_eq!(read(&[sharded, cluster, tagged]).unwrap().0.redis.pubsub, PubSub::Sharded);
+    for address in ["redis://cache", "redis+sentinel://cache/m"] {
+        let found = problems(&[sharded, ("CAMPANILE_REDIS_URL", address), tagged]);
+        assert!(found[0].contains("(CAMPANILE_PUBSUB)") && found.len() == 1, "{found:?}");
+    }
+    for channel in ["user:{user_id}:n", "{a}:{{user_id}}", "user:{{user_id}", "{:{{user_id}}"] {
+        let found = problems(&[sharded, cluster, ("CAMPANILE_CHANNEL", channel)]);
+        assert!(found[0].contains("is not the user") && found.len() == 1, "{channel}: {found:?}");
+    }
+}
+
+#[test]
 fn listeners_may_share_an_address_or_a_port_but_not_both() {
     for (public, ops) in [
         ("127.0.0.1:0", "127.0.0.1:0"),

@@ -1,5 +1,6 @@
 //! A Redis Cluster: three masters with a replica each.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -111,6 +112,18 @@ impl Cluster {
             }
         }
         panic!("one master has all slots");
+    }
+
+    /// Moves the slot of each of these keys or channels once; how many that were.
+    pub(crate) async fn move_slots_of(&self, names: &[String]) -> usize {
+        let mut moved = HashSet::new();
+        for name in names {
+            let slot = self.slot(name).await;
+            if moved.insert(slot) {
+                self.move_slot(slot, self.other_master(slot).await).await;
+            }
+        }
+        moved.len()
     }
 
     /// Moves one slot with its keys, as `redis-cli --cluster reshard` does.
