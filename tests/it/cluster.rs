@@ -82,8 +82,8 @@ async fn slots_move_and_a_master_dies_under_traffic_and_every_socket_stays() {
 
     let everyone: Vec<usize> = (0..USERS).collect();
     let names: Vec<String> = everyone.iter().map(ToString::to_string).collect();
-    let moves = Box::pin(cluster.move_slots_of(&names));
-    let (moved, refused) = topologies::while_publishing(&a, &everyone, moves).await;
+    let reshard = Box::pin(cluster.move_slots_of(&names));
+    let (moved, refused) = topologies::while_publishing(&a, &everyone, reshard).await;
     println!("{moved} slots moved under traffic, {refused} batches were refused");
     assert_eq!(refused, 0, "a slot that moves refuses nothing");
     delivers(&both, &swarm, "after the moves").await;

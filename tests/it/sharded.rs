@@ -78,8 +78,8 @@ async fn slots_move_and_a_master_dies_under_traffic_and_every_socket_stays() {
     let everyone: Vec<usize> = (0..USERS).collect();
     let reconnects = reconnects(&both).await;
     let names: Vec<String> = everyone.iter().map(|user| channel(*user)).collect();
-    let moves = Box::pin(cluster.move_slots_of(&names));
-    let (moved, refused) = topologies::while_publishing(&a, &everyone, moves).await;
+    let reshard = Box::pin(cluster.move_slots_of(&names));
+    let (moved, refused) = topologies::while_publishing(&a, &everyone, reshard).await;
     println!("{moved} slots moved under traffic, {refused} batches were refused");
     assert_eq!(refused, 0, "a slot that moves refuses nothing");
     let took = delivers(&both, &swarm, "after the moves").await;

@@ -52,18 +52,18 @@ impl Commands {
             .iter()
             .map(|(target, payload)| self.saying(&self.channels.of(*target), payload))
             .collect();
-        self.run("publish", &calls).await
+        self.run("publish", calls).await
     }
 
     pub(super) async fn order(&self, order: &Order) -> Result<(), Away> {
         let text = serde_json::to_string(order).map_err(|error| Away(error.to_string()))?;
         let call = self.saying(&self.channels.control(), &text);
-        self.run::<(u64,)>("publish", &[call]).await.map(|_| ())
+        self.run::<(u64,)>("publish", vec![call]).await.map(|_| ())
     }
 
     pub(super) async fn probe(&self, replica: &str, number: u64) -> Result<(), Away> {
         let call = self.saying(&self.channels.probe(replica), &number.to_string());
-        self.run::<(u64,)>("publish", &[call]).await.map(|_| ())
+        self.run::<(u64,)>("publish", vec![call]).await.map(|_| ())
     }
 
     /// Where to PUBLISH does not matter, but what is said in order stays so if it takes one way.
@@ -84,14 +84,14 @@ impl Commands {
 
     pub(super) async fn census(&self) -> Result<Census, Away> {
         let (users, total) = (self.channels.presence_users(), self.channels.presence_total());
-        let calls = [keyed("HLEN", &users, &[]), keyed("GET", &total, &[])];
-        let (users, connections): (u64, Option<u64>) = self.run("census", &calls).await?;
+        let calls = vec![keyed("HLEN", &users, &[]), keyed("GET", &total, &[])];
+        let (users, connections): (u64, Option<u64>) = self.run("census", calls).await?;
         Ok(Census { users, connections: connections.unwrap_or_default() })
     }
 
     pub(super) async fn connections_of(&self, user: &UserId) -> Result<u64, Away> {
         let call = keyed("HGET", &self.channels.presence_users(), &[user.as_str()]);
-        let (count,): (Option<u64>,) = self.run("presence", &[call]).await?;
+        let (count,): (Option<u64>,) = self.run("presence", vec![call]).await?;
         Ok(count.unwrap_or_default())
     }
 
@@ -107,7 +107,7 @@ impl Commands {
         let mut command = redis::cmd("FCALL");
         command.arg(self.channels.function("notify")).arg(1).arg(user.as_str()).arg(payload);
         let call = Call { slot: slot(user.as_str()), command };
-        self.run::<(String,)>("fcall", &[call]).await.map(|(cursor,)| cursor)
+        self.run::<(String,)>("fcall", vec![call]).await.map(|(cursor,)| cursor)
     }
 
     /// Runs a script by its hash. All keys have the slot of the first.
@@ -118,10 +118,10 @@ impl Commands {
         keys: &[String],
         arguments: &[String],
     ) -> Result<T, Away> {
-        let calls = [evalsha(script, keys, |call| {
+        let calls = vec![evalsha(script, keys, |call| {
             call.arg(arguments);
         })];
-        let (answer,) = self.scripted(command, script, &calls).await?;
+        let (answer,) = self.scripted(command, script, calls).await?;
         Ok(answer)
     }
 
@@ -130,7 +130,7 @@ impl Commands {
         &self,
         command: &'static str,
         script: &Arc<Script>,
-        calls: &[Call],
+        calls: Vec<Call>,
     ) -> Result<T, Away> {
         read(self.measured(command, self.nodes.run(calls, Some(script))).await?)
     }
@@ -138,7 +138,7 @@ impl Commands {
     pub(super) async fn run<T: FromRedisValue>(
         &self,
         command: &'static str,
-        calls: &[Call],
+        calls: Vec<Call>,
     ) -> Result<T, Away> {
         read(self.measured(command, self.nodes.run(calls, None)).await?)
     }

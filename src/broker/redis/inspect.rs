@@ -73,7 +73,7 @@ impl Commands {
             self.saying(&channels.control(), r#"{"nothing":{}}"#),
         ];
         calls.extend(self.names_on_each(map).iter().map(|name| self.saying(name, "")));
-        self.run::<Value>("check", &calls).await.map(|_| ())
+        self.run::<Value>("check", calls).await.map(|_| ())
     }
 
     async fn may_subscribe(&self, map: &Map) -> Result<(), Away> {
@@ -122,7 +122,7 @@ impl Commands {
                 Call { slot: slot(key), command }
             })
             .collect();
-        self.run::<Value>("check", &calls).await.map(|_| ())
+        self.run::<Value>("check", calls).await.map(|_| ())
     }
 
     async fn may_register(&self, map: &Map) -> Result<(), Away> {

@@ -60,7 +60,7 @@ impl Log {
             })
             .collect();
         let answers: Vec<(u8, String, u64, u64)> =
-            self.commands.scripted("append", &self.append, &calls).await?;
+            self.commands.scripted("append", &self.append, calls).await?;
         answers
             .into_iter()
             .map(|(is_new, cursor, unread, version)| {

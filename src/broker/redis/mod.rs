@@ -13,6 +13,7 @@ mod nodes;
 mod pipeline;
 mod places;
 mod presence;
+mod pursue;
 mod resp;
 mod shards;
 mod slots;

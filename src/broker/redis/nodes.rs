@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::connect::{CONNECT_TIMEOUT, Node};
-use super::pipeline::{Redirect, Remedy, remedy, send};
+use super::pipeline::{Batch, Redirect, Remedy, Sent, remedy};
 use super::slots::Map;
 use super::topology::Topology;
 use crate::broker::Away;
@@ -52,9 +52,10 @@ struct Reach {
     connects: Arc<AtomicU64>,
 }
 
-/// A call that is still to be answered.
+/// A call that is still to be answered. Its command is on its way in the round's pipeline.
 struct Errand {
     index: usize,
+    slot: u16,
     sent: Option<Redirect>,
 }
 
@@ -109,28 +110,32 @@ impl Nodes {
     /// know is loaded there. After an error some may have been run, and some twice.
     pub(super) async fn run(
         &self,
-        calls: &[Call],
+        calls: Vec<Call>,
         script: Option<&Arc<Script>>,
     ) -> Result<Vec<Value>, Away> {
         let mut answers = vec![Value::Nil; calls.len()];
-        let mut open: Vec<Errand> =
-            (0..calls.len()).map(|index| Errand { index, sent: None }).collect();
+        let mut open: Vec<(Errand, Cmd)> = calls
+            .into_iter()
+            .enumerate()
+            .map(|(index, Call { slot, command })| (Errand { index, slot, sent: None }, command))
+            .collect();
         let mut may_look_again = self.topology.can_change();
         let mut hops = 0;
         let mut map = self.map().await?;
         loop {
             let (mut again, mut pause, mut look) = (Vec::new(), false, false);
-            for (node, errands, result) in self.round(&map, calls, open, script).await? {
+            for (node, errands, (batch, result)) in self.round(&map, open, script).await? {
                 let values = match result {
                     Ok(values) => values,
                     Err(_) if may_look_again => {
                         (pause, look) = (true, true);
-                        again.extend(errands.into_iter().map(|it| Errand { sent: None, ..it }));
+                        let anew = errands.into_iter().map(|it| Errand { sent: None, ..it });
+                        again.extend(anew.zip(batch.commands().cloned()));
                         continue;
                     }
                     Err(away) => return Err(away),
                 };
-                for (errand, value) in errands.into_iter().zip(values) {
+                for (at, (errand, value)) in errands.into_iter().zip(values).enumerate() {
                     let Value::ServerError(error) = value else {
                         answers[errand.index] = value;
                         continue;
@@ -151,13 +156,19 @@ impl Nodes {
                         }
                         _ => return Err(error.into()),
                     };
-                    again.push(Errand { sent, ..errand });
+                    again.extend(
+                        batch
+                            .commands()
+                            .nth(at)
+                            .cloned()
+                            .map(|command| (Errand { sent, ..errand }, command)),
+                    );
                 }
             }
             if again.is_empty() {
                 return Ok(answers);
             }
-            again.sort_unstable_by_key(|errand| errand.index);
+            again.sort_unstable_by_key(|(errand, _)| errand.index);
             open = again;
             hops += 1;
             if pause {
@@ -175,34 +186,28 @@ impl Nodes {
     async fn round(
         &self,
         map: &Map,
-        calls: &[Call],
-        errands: Vec<Errand>,
+        errands: Vec<(Errand, Cmd)>,
         script: Option<&Arc<Script>>,
-    ) -> Result<Vec<(Node, Vec<Errand>, Result<Vec<Value>, Away>)>, Away> {
-        let mut groups: HashMap<Node, Vec<Errand>> = HashMap::new();
-        for errand in errands {
+    ) -> Result<Vec<(Node, Vec<Errand>, Sent)>, Away> {
+        let mut groups: HashMap<Node, (Vec<Errand>, Batch)> = HashMap::new();
+        for (errand, command) in errands {
             // Who has no slots tells who has this one, or that nobody has.
-            let owner = || map.owner(calls[errand.index].slot).or_else(|| map.masters().first());
+            let owner = || map.owner(errand.slot).or_else(|| map.masters().first());
             let node = errand.sent.as_ref().map(|redirect| &redirect.to).or_else(owner);
             let node = node.ok_or_else(|| Away("there is no master".to_owned()))?;
-            match groups.get_mut(node) {
-                Some(group) => group.push(errand),
-                None => drop(groups.insert(node.clone(), vec![errand])),
+            if !groups.contains_key(node) {
+                groups.insert(node.clone(), Default::default());
             }
+            let Some((group, batch)) = groups.get_mut(node) else { continue };
+            batch.push(errand.sent.as_ref().is_some_and(|redirect| redirect.asking), command);
+            group.push(errand);
         }
         let mut answers = Vec::with_capacity(groups.len());
         let mut others = JoinSet::new();
-        let last = groups.len() - 1;
-        for (n, (node, errands)) in groups.into_iter().enumerate() {
-            let commands = errands
-                .iter()
-                .map(|errand| {
-                    let asking = errand.sent.as_ref().is_some_and(|redirect| redirect.asking);
-                    (asking, calls[errand.index].command.clone())
-                })
-                .collect();
+        let last = groups.len().saturating_sub(1);
+        for (n, (node, (errands, batch))) in groups.into_iter().enumerate() {
             // Boxed: the library's future takes kilobytes, in every handshake that waits for one.
-            let sent = Box::pin(send(self.reach(&node)?.pool, commands, script.cloned()));
+            let sent = Box::pin(batch.send(self.reach(&node)?.pool, script.cloned()));
             // With one node, which is the rule, nothing needs a task.
             if n == last {
                 answers.push((node, errands, sent.await));
@@ -218,8 +223,11 @@ impl Nodes {
 
     /// Runs these on this node, whatever slots they are of.
     pub(super) async fn on(&self, node: &Node, commands: Vec<Cmd>) -> Result<Vec<Value>, Away> {
-        let commands = commands.into_iter().map(|command| (false, command)).collect();
-        Box::pin(send(self.reach(node)?.pool, commands, None)).await
+        let mut batch = Batch::default();
+        for command in commands {
+            batch.push(false, command);
+        }
+        Box::pin(batch.send(self.reach(node)?.pool, None)).await.1
     }
 
     /// Makes sure that the node answers; how many connections it took until now.

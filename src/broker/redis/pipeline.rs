@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use deadpool_redis::{Connection, Pool};
 use redis::aio::ConnectionLike;
-use redis::{Cmd, ErrorKind, RedisError, Script, ServerErrorKind, Value};
+use redis::{Cmd, ErrorKind, Pipeline, RedisError, Script, ServerErrorKind, Value};
 
 use super::connect::Node;
 use crate::broker::Away;
@@ -24,62 +24,95 @@ pub(super) enum Remedy {
     Nothing,
 }
 
-/// One pipeline; each command with whether it has to say ASKING first. What Redis refused is among the values.
-pub(super) async fn send(
-    pool: Pool,
-    commands: Vec<(bool, Cmd)>,
-    script: Option<Arc<Script>>,
-) -> Result<Vec<Value>, Away> {
-    let mut connection = pool.get().await.map_err(|error| Away(error.to_string()))?;
-    let sent = pipelined(&mut connection, &commands).await;
-    let mut values = match sent {
-        Ok(values) => values,
-        Err(error) => {
-            // Not worth another try by somebody else.
-            drop(Connection::take(connection));
-            return Err(error.into());
-        }
-    };
-    if let Some(script) = script {
-        let missing: Vec<usize> = (0..values.len())
-            .filter(|&at| has_kind(&values[at], ServerErrorKind::NoScript))
-            .collect();
-        if !missing.is_empty() {
-            script.prepare_invoke().load_async(&mut connection).await?;
-            let commands: Vec<_> = missing.iter().map(|&at| commands[at].clone()).collect();
-            let answers = pipelined(&mut connection, &commands).await?;
-            for (at, answer) in missing.into_iter().zip(answers) {
-                values[at] = answer;
-            }
-        }
-    }
-    if values.iter().any(|value| has_kind(value, ServerErrorKind::ReadOnly)) {
-        drop(Connection::take(connection));
-    }
-    Ok(values)
+/// Commands for one node, some of which have to say ASKING first.
+#[derive(Default)]
+pub(super) struct Batch {
+    pipeline: Pipeline,
+    asking: Vec<bool>,
 }
 
-async fn pipelined(
-    connection: &mut Connection,
-    commands: &[(bool, Cmd)],
-) -> Result<Vec<Value>, RedisError> {
-    let mut pipeline = redis::Pipeline::with_capacity(commands.len());
-    for (asking, command) in commands {
-        if *asking {
-            pipeline.cmd("ASKING");
+/// The batch again, for what has to be said once more, and the answers; what Redis refused is among them.
+pub(super) type Sent = (Batch, Result<Vec<Value>, Away>);
+
+impl Batch {
+    pub(super) fn push(&mut self, asking: bool, command: Cmd) {
+        if asking {
+            self.pipeline.cmd("ASKING");
         }
-        pipeline.add_command(command.clone());
+        self.pipeline.add_command(command);
+        self.asking.push(asking);
     }
-    let mut values =
-        connection.req_packed_commands(&pipeline, 0, pipeline.len()).await?.into_iter();
-    let mut answers = Vec::with_capacity(commands.len());
-    for (asking, _) in commands {
-        if *asking {
-            values.next();
+
+    pub(super) fn commands(&self) -> impl Iterator<Item = &Cmd> {
+        let mut commands = self.pipeline.cmd_iter();
+        self.asking.iter().filter_map(move |asking| {
+            if *asking {
+                commands.next();
+            }
+            commands.next()
+        })
+    }
+
+    pub(super) async fn send(self, pool: Pool, script: Option<Arc<Script>>) -> Sent {
+        let answers = self.answers(pool, script).await;
+        (self, answers)
+    }
+
+    async fn answers(&self, pool: Pool, script: Option<Arc<Script>>) -> Result<Vec<Value>, Away> {
+        let mut connection = pool.get().await.map_err(|error| Away(error.to_string()))?;
+        let mut values = match self.pipelined(&mut connection).await {
+            Ok(values) => values,
+            Err(error) => {
+                // Not worth another try by somebody else.
+                drop(Connection::take(connection));
+                return Err(error.into());
+            }
+        };
+        if let Some(script) = script {
+            self.say_again(&mut connection, &script, &mut values).await?;
         }
-        answers.push(values.next().unwrap_or(Value::Nil));
+        if values.iter().any(|value| has_kind(value, ServerErrorKind::ReadOnly)) {
+            drop(Connection::take(connection));
+        }
+        Ok(values)
     }
-    Ok(answers)
+
+    async fn pipelined(&self, connection: &mut Connection) -> Result<Vec<Value>, RedisError> {
+        let values = connection.req_packed_commands(&self.pipeline, 0, self.pipeline.len()).await?;
+        let mut values = values.into_iter();
+        let answer = |asking: &bool| {
+            if *asking {
+                values.next();
+            }
+            values.next().unwrap_or(Value::Nil)
+        };
+        Ok(self.asking.iter().map(answer).collect())
+    }
+
+    /// Loads the script, if the node does not know it, and calls it where that was missing.
+    async fn say_again(
+        &self,
+        connection: &mut Connection,
+        script: &Script,
+        values: &mut [Value],
+    ) -> Result<(), Away> {
+        let mut missing = Self::default();
+        let mut places = Vec::new();
+        for (at, command) in self.commands().enumerate() {
+            if has_kind(&values[at], ServerErrorKind::NoScript) {
+                missing.push(self.asking[at], command.clone());
+                places.push(at);
+            }
+        }
+        if places.is_empty() {
+            return Ok(());
+        }
+        script.prepare_invoke().load_async(connection).await?;
+        for (at, answer) in places.into_iter().zip(missing.pipelined(connection).await?) {
+            values[at] = answer;
+        }
+        Ok(())
+    }
 }
 
 fn has_kind(value: &Value, kind: ServerErrorKind) -> bool {

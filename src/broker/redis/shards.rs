@@ -1,7 +1,7 @@
 //! The bus with sharded pub/sub: a link to every master that has a channel of ours. A slot that moves, or a
 //! master that dies, costs the other links nothing.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashSet;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
@@ -9,30 +9,29 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use super::bus::{
-    Bus, COALESCE, COMPLAIN_EVERY, MAX_BACKOFF, MAX_UNCONFIRMED, MISSING_PROBES, PROBE_INTERVAL,
-    SILENCE, SUBSCRIBE_BATCH, wanted,
+    Bus, COALESCE, COMPLAIN_EVERY, MAX_BACKOFF, MISSING_PROBES, PROBE_INTERVAL, SILENCE, wanted,
 };
 use super::channels::Heard;
-use super::connect::{CONNECT_TIMEOUT, Node, Stream};
+use super::connect::{Node, Stream};
 use super::places::Places;
 use super::slots::{Map, slot};
 use super::wire::{Ended, Wire};
 use crate::broker::Away;
-use crate::notification::{Target, UserId};
+use crate::notification::Target;
 
 /// The first pause after a failure; each that follows is twice as long.
 const MIN_BACKOFF: Duration = Duration::from_millis(50);
 
 /// What one replica is linked to.
 pub(super) struct Shards {
-    map: Arc<Map>,
-    wires: Vec<(Node, Wire)>,
-    places: Places,
-    chores: JoinSet<Chore>,
-    connecting: HashSet<Node>,
+    pub(super) map: Arc<Map>,
+    pub(super) wires: Vec<(Node, Wire)>,
+    pub(super) places: Places,
+    pub(super) chores: JoinSet<Chore>,
+    pub(super) connecting: HashSet<Node>,
     is_looking: bool,
     /// When to find out anew who the masters are.
     look_at: Option<Instant>,
@@ -44,14 +43,11 @@ pub(super) struct Shards {
 }
 
 /// What must not hold up reading.
-enum Chore {
+pub(super) enum Chore {
     /// It was found out who the masters are, or not.
     Looked,
     Connected(Node, Result<Box<Stream>, Ended>),
 }
-
-/// Channels by slot.
-type Slots = BTreeMap<u16, Vec<String>>;
 
 impl Shards {
     fn new(map: Arc<Map>) -> Self {
@@ -92,7 +88,7 @@ impl Shards {
         self.backoff = (self.backoff * 2).min(MAX_BACKOFF);
     }
 
-    fn wire(&mut self, node: &Node) -> Option<&mut Wire> {
+    pub(super) fn wire(&mut self, node: &Node) -> Option<&mut Wire> {
         self.wires.iter_mut().find(|(known, _)| known == node).map(|(_, wire)| wire)
     }
 }
@@ -192,7 +188,7 @@ impl Bus {
     }
 
     /// What was read on a link.
-    async fn attend(&mut self, shards: &mut Shards, at: usize, read: Result<(), Ended>) {
+    pub(super) async fn attend(&mut self, shards: &mut Shards, at: usize, read: Result<(), Ended>) {
         let Some((node, wire)) = shards.wires.get_mut(at) else { return };
         let digested = match read {
             Ok(()) => self.digest(wire).await,
@@ -223,7 +219,7 @@ impl Bus {
     }
 
     /// A link has ended.
-    fn lose(&mut self, shards: &mut Shards, at: usize, why: &str) {
+    pub(super) fn lose(&mut self, shards: &mut Shards, at: usize, why: &str) {
         let (node, _) = shards.wires.swap_remove(at);
         if !shards.places.leave(&node) {
             return;
@@ -234,160 +230,6 @@ impl Bus {
         self.metrics.redis_reconnects.inc();
         shards.failed(&node, why);
         self.forget_open(shards);
-    }
-
-    /// No user in an open slot is subscribed; who these are.
-    fn forget_open(&mut self, shards: &Shards) -> Vec<UserId> {
-        // Not simply everyone: whom the hub names here it does not name as wanted, and nobody would ask for
-        // those in other slots.
-        let is_open = |user: &str| shards.places.is_open(slot(&self.channels.user(user)));
-        let users = self.interest.those(&is_open);
-        for user in &users {
-            self.forget(user.as_str());
-        }
-        users
-    }
-
-    fn forget(&mut self, user: &str) {
-        if self.interest.lost(user) {
-            self.metrics.redis_subscriptions.dec();
-            self.doubted.insert(user.to_owned());
-        }
-    }
-
-    /// Asks for everything in open slots that can be asked for, and links to the others' masters.
-    async fn pursue(&mut self, shards: &mut Shards) {
-        if !shards.places.any_open() {
-            return;
-        }
-        let users = self.forget_open(shards);
-        let users = users.iter().map(|user| self.channels.user(user.as_str()));
-        let (mut asks, mut waiting) = (HashMap::<Node, Slots>::new(), HashSet::new());
-        let mut far = HashSet::new();
-        for channel in self.own_channels().into_iter().chain(users) {
-            let slot = slot(&channel);
-            if !shards.places.is_open(slot) {
-                continue;
-            }
-            match shards.map.owner(slot) {
-                Some(node) if shards.wires.iter().any(|(known, _)| known == node) => {
-                    asks.entry(node.clone()).or_default().entry(slot).or_default().push(channel);
-                }
-                owner => {
-                    waiting.insert(slot);
-                    far.extend(owner.cloned());
-                }
-            }
-        }
-        shards.places.close_unless(|slot| waiting.contains(&slot));
-        for (node, slots) in &asks {
-            for slot in slots.keys() {
-                shards.places.put(*slot, node);
-            }
-        }
-        for node in far {
-            self.connect(shards, node);
-        }
-        for (node, slots) in asks {
-            self.ask(shards, &node, slots).await;
-        }
-    }
-
-    fn connect(&self, shards: &mut Shards, node: Node) {
-        if !shards.connecting.insert(node.clone()) {
-            return;
-        }
-        let nodes = self.nodes.clone();
-        shards.chores.spawn(async move {
-            let stream = match timeout(CONNECT_TIMEOUT, nodes.topology.door.connect(&node)).await {
-                Ok(stream) => stream.map(Box::new).map_err(|error| error.to_string()),
-                Err(_elapsed) => Err("connecting took too long".to_owned()),
-            };
-            Chore::Connected(node, stream)
-        });
-    }
-
-    /// Subscribes at this node, and reads its confirmations whenever there are too many to come.
-    async fn ask(&mut self, shards: &mut Shards, node: &Node, slots: Slots) {
-        let mut batch = Vec::new();
-        let mut size = 0;
-        let mut slots = slots.into_iter().peekable();
-        while let Some((slot, names)) = slots.next() {
-            size += names.len();
-            let mut parts = names.chunks(SUBSCRIBE_BATCH).map(|part| (slot, part.to_vec()));
-            batch.extend(&mut parts);
-            if size < SUBSCRIBE_BATCH && slots.peek().is_some() {
-                continue;
-            }
-            size = 0;
-            let Some(at) = shards.wires.iter().position(|(known, _)| known == node) else { return };
-            let asked = shards.wires[at].1.of_slots(false, std::mem::take(&mut batch)).await;
-            if let Err(why) = asked {
-                return self.lose(shards, at, &why);
-            }
-            while let Some(wire) = shards.wire(node)
-                && wire.unconfirmed > MAX_UNCONFIRMED
-            {
-                let read = timeout(SILENCE, wire.read()).await;
-                let read = read
-                    .unwrap_or_else(|_elapsed| Err(format!("nothing confirmed for {SILENCE:?}")));
-                let Some(at) = shards.wires.iter().position(|(known, _)| known == node) else {
-                    return;
-                };
-                self.attend(shards, at, read).await;
-            }
-        }
-    }
-
-    /// Subscribes to whom the hub has gained and leaves whom it has lost.
-    async fn follow_shards(&mut self, shards: &mut Shards) {
-        let changes = self.interest.changes();
-        let mut asks = HashMap::<Node, Slots>::new();
-        let mut is_new = false;
-        for user in &changes.wanted {
-            let channel = self.channels.user(user.as_str());
-            let slot = slot(&channel);
-            let owner = shards.places.node(slot).or_else(|| shards.map.owner(slot));
-            match owner {
-                Some(node)
-                    if !shards.places.is_open(slot)
-                        && shards.wires.iter().any(|(known, _)| known == node) =>
-                {
-                    let node = node.clone();
-                    shards.places.put(slot, &node);
-                    asks.entry(node).or_default().entry(slot).or_default().push(channel);
-                }
-                _ => {
-                    shards.places.reopen(slot);
-                    is_new = true;
-                }
-            }
-        }
-        for (node, slots) in asks {
-            self.ask(shards, &node, slots).await;
-        }
-        if is_new {
-            self.pursue(shards).await;
-        }
-        let mut leaves = HashMap::<Node, Slots>::new();
-        for user in &changes.unwanted {
-            self.metrics.redis_subscriptions.dec();
-            self.doubted.remove(user.as_str());
-            let channel = self.channels.user(user.as_str());
-            let slot = slot(&channel);
-            if let Some(node) = shards.places.node(slot) {
-                let slots = leaves.entry(node.clone()).or_default();
-                slots.entry(slot).or_default().push(channel);
-            }
-        }
-        for (node, slots) in leaves {
-            let Some(at) = shards.wires.iter().position(|(known, _)| *known == node) else {
-                continue;
-            };
-            if let Err(why) = shards.wires[at].1.of_slots(true, slots).await {
-                self.lose(shards, at, &why);
-            }
-        }
     }
 
     /// Proves every link alive, and that this replica is heard by itself.
