@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool_redis::{Hook, Manager, Pool, PoolConfig, Runtime, Timeouts};
-use redis::{Cmd, RedisError, Script, Value};
+use redis::{AsyncConnectionConfig, Cmd, RedisError, Script, Value};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -22,6 +22,8 @@ use crate::broker::Away;
 const POOL_SIZE: usize = 4;
 /// How long one command, or one pipeline, may take, waiting for a connection included.
 pub(super) const COMMAND_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long one answer may take: there is time for a second try. A batch may be of megabytes.
+const RESPONSE_TIMEOUT: Duration = Duration::from_millis(1500);
 /// How long finding out who the masters are may take.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often that is tried at most.
@@ -243,7 +245,10 @@ impl Nodes {
         if let Some(reach) = pools.get(node) {
             return Ok(reach.clone());
         }
-        let manager = Manager::new(self.topology.door.info(node))?;
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(Some(RESPONSE_TIMEOUT));
+        let manager = Manager::new_with_config(self.topology.door.info(node), config)?;
         let timeouts = Timeouts {
             wait: Some(COMMAND_TIMEOUT),
             create: Some(CONNECT_TIMEOUT),
