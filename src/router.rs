@@ -195,6 +195,12 @@ impl Sink for Router {
         Some(Box::pin(async move { mailbox.relief().await }))
     }
 
+    fn doubt(&mut self, user: &str) {
+        // What is read in the log must not overtake what was heard before.
+        self.batch.send();
+        self.hub.doubt(user);
+    }
+
     fn disconnect(&mut self, user: &str) {
         // After what was published before it.
         self.batch.send();

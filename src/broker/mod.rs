@@ -31,14 +31,21 @@ pub trait Interest: Send + Sync + 'static {
     fn link_up(&self);
     /// Nothing is heard until the next [`link_up`](Self::link_up).
     fn link_down(&self);
-    /// Every user whose channel must be subscribed now.
-    fn everyone(&self) -> Vec<UserId>;
+    /// Every user whose channel must be subscribed now and who is meant; [`changes`](Self::changes) does not
+    /// name them again on this link.
+    fn those(&self, is_meant: &dyn Fn(&str) -> bool) -> Vec<UserId>;
+    /// All of [`those`](Self::those).
+    fn everyone(&self) -> Vec<UserId> {
+        self.those(&|_| true)
+    }
     /// What changed since the last call.
     fn changes(&self) -> Changes;
     /// Told when [`changes`](Self::changes) has somebody new.
     fn wanted(&self) -> &Notify;
     /// The subscription of `user` is in force.
     fn confirmed(&self, user: &str);
+    /// The subscription of `user` is not in force any more, though the link stays; tells whether it was.
+    fn lost(&self, user: &str) -> bool;
     /// Users whose number of sockets changed since the last call, with that number.
     fn recounted(&self) -> Vec<(UserId, usize)>;
     /// Makes the next [`recounted`](Self::recounted) name everyone.
@@ -101,6 +108,9 @@ pub trait Sink: Send + 'static {
     fn flush(&mut self);
     /// What to wait for before receiving more; `None` while everyone keeps up.
     fn relief(&self) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>>;
+    /// The channel of `user` was not subscribed for a moment while the link stayed, and is again: what was said
+    /// meanwhile was not heard.
+    fn doubt(&mut self, user: &str);
     /// Another replica, or this one, was asked to end every socket of `user`.
     fn disconnect(&mut self, user: &str);
 }

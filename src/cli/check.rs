@@ -5,7 +5,7 @@ use super::{terminal, unknown_variables};
 use crate::auth::Verifier;
 use crate::broker::Away;
 use crate::broker::redis::{Channels, Commands};
-use crate::config::{Config, JwtKey, ServeArgs};
+use crate::config::{Config, JwtKey, PubSub, ServeArgs};
 use crate::telemetry::Metrics;
 
 /// Oldest Redis the gateway is made for.
@@ -90,20 +90,42 @@ async fn redis(config: &Config, findings: &mut Findings) {
         Ok(commands) => commands,
         Err(error) => return findings.problem(&format!("Redis: {error}")),
     };
-    let address = commands.address().to_owned();
-    match commands.version().await {
+    let address = commands.address();
+    for line in commands.topology().await {
+        findings
+            .of(line.map(|text| format!("Redis: {text}")).map_err(|why| format!("Redis: {why}")));
+    }
+    let versions = match commands.versions().await {
+        Ok(versions) => versions,
         Err(Away(why)) => {
             return findings.problem(&format!("Redis at {address} does not answer: {why}"));
         }
-        Ok(version) if is_too_old(&version) => {
-            let (major, minor) = OLDEST_REDIS;
-            let text =
-                format!("Redis at {address} is {version}; {major}.{minor} or newer is needed");
-            findings.problem(&text);
+    };
+    let nobody_answers = versions.iter().all(|(_, version)| version.is_err());
+    for (node, version) in versions {
+        match version {
+            Err(Away(why)) => findings.problem(&format!("Redis at {node} does not answer: {why}")),
+            Ok(version) if is_too_old(&version) => {
+                let (major, minor) = OLDEST_REDIS;
+                let text =
+                    format!("Redis at {node} is {version}; {major}.{minor} or newer is needed");
+                findings.problem(&text);
+            }
+            Ok(version) => Findings::fine(&format!("Redis {version} at {node} answers")),
         }
-        Ok(version) => Findings::fine(&format!("Redis {version} at {address} answers")),
     }
-    for (what, result) in commands.permissions(config.inbox.capture).await {
+    if nobody_answers {
+        return;
+    }
+    if config.redis.pubsub == PubSub::Sharded {
+        Findings::fine(
+            "Redis: plain publishers have to say SPUBLISH, at the node that has the channel's slot",
+        );
+        Findings::warning(
+            "Redis: what is said by plain SPUBLISH to users who are offline is not kept in the inbox",
+        );
+    }
+    for (what, result) in commands.permissions(config.inbox.size > 0, config.inbox.capture).await {
         findings.of(match result {
             Ok(()) => Ok(format!("Redis: may {what}")),
             Err(Away(why)) => Err(format!("Redis: may not {what}: {why}")),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Publish, terminal};
 use crate::broker::redis::{Channels, Commands};
-use crate::config::collect;
+use crate::config::{check_sharded, collect};
 use crate::notification::{MissingId, Notification, Target};
 use crate::telemetry::Metrics;
 use crate::web_client;
@@ -47,6 +47,7 @@ fn notification(args: &Publish) -> anyhow::Result<Map<String, Value>> {
 async fn through_redis(args: &Publish, fields: &Map<String, Value>) -> anyhow::Result<ExitCode> {
     let ((redis, channels), _) = collect(|reader| {
         let (redis, channels) = (args.redis.read(reader), args.channels.read(reader));
+        check_sharded(reader, redis.as_ref().ok(), channels.as_ref().ok());
         Ok((redis?, channels?))
     })?;
     if redis.url.is_none() {

@@ -1,5 +1,5 @@
 use super::auth::AuthArgs;
-use super::channels::ChannelsArgs;
+use super::channels::{ChannelsArgs, check_sharded};
 use super::drain::DrainArgs;
 use super::inbox::InboxArgs;
 use super::keepalive::KeepaliveArgs;
@@ -64,6 +64,7 @@ impl Config {
             let drain = args.drain.read(reader);
             let log = args.log.read(reader);
 
+            check_sharded(reader, redis.as_ref().ok(), channels.as_ref().ok());
             check_cookie(reader, auth.as_ref().ok(), origins.as_ref().ok());
             check_queue(reader, publish.as_ref().ok(), limits.as_ref().ok());
             Ok(Self {

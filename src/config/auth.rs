@@ -237,7 +237,7 @@ fn jwks_url(text: &str) -> Result<String, String> {
         return no("does not begin with https:// or http://");
     };
     let address = url::split(rest);
-    if address.has_credentials {
+    if address.credentials.is_some() {
         return no("has a user or password");
     }
     if rest.contains(|c: char| c.is_whitespace() || c.is_control()) {

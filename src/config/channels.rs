@@ -1,5 +1,5 @@
 use super::kind::Kind;
-use super::{Reader, Refused};
+use super::{PubSub, Reader, Redis, Refused};
 
 /// What stands for the user in a channel name.
 const PLACEHOLDER: &str = "{user_id}";
@@ -80,6 +80,33 @@ impl ChannelsArgs {
         }
         Ok(Channels { user, broadcast })
     }
+}
+
+/// The log's script publishes on the user's channel, and in a cluster it may only touch the log's own slot.
+pub(crate) fn check_sharded(
+    reader: &mut Reader,
+    redis: Option<&Redis>,
+    channels: Option<&Channels>,
+) {
+    let (Some(redis), Some(channels)) = (redis, channels) else { return };
+    if redis.pubsub == PubSub::Sharded && !has_user_as_hash_tag(&channels.user) {
+        reader.problem(
+            "channel",
+            format!(
+                "the hash tag of {:?} is not the user, as --pubsub (CAMPANILE_PUBSUB) sharded needs \
+                 it: a user's channel must be in the slot of the user's inbox; allowed: {{{{user_id}}}} \
+                 with no brace before it; example: user:{{{{user_id}}}}:notifications",
+                channels.user
+            ),
+        );
+    }
+}
+
+fn has_user_as_hash_tag(template: &str) -> bool {
+    template.split_once(PLACEHOLDER).is_some_and(|(before, after)| {
+        after.starts_with('}')
+            && before.strip_suffix('{').is_some_and(|before| !before.contains('{'))
+    })
 }
 
 /// The user whose channel under `template` is `name`.

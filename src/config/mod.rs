@@ -21,6 +21,7 @@ mod redis;
 #[cfg(test)]
 mod reference;
 mod secret;
+mod servers;
 #[cfg(test)]
 mod tests;
 mod unknown;
@@ -28,6 +29,7 @@ mod url;
 
 pub use args::{JwtKey, ServeArgs};
 pub use auth::{Auth, AuthArgs, JwtClaims, JwtClaimsArgs, JwtSecretArgs};
+pub(crate) use channels::check_sharded;
 pub use channels::{Channels, ChannelsArgs};
 pub use drain::{Drain, DrainArgs};
 pub use inbox::{Inbox, InboxArgs};
@@ -39,8 +41,9 @@ pub use origins::{Origins, OriginsArgs, normalise_origin};
 pub use problem::{Problem, Problems, Setting, Warning};
 pub use publish::{Publish, PublishArgs};
 pub use reader::{Reader, Refused, collect};
-pub use redis::{Redis, RedisArgs};
+pub use redis::{PubSub, Redis, RedisArgs};
 pub use secret::Secret;
+pub use servers::{Servers, Topology};
 pub use unknown::unknown_variables;
 
 /// Everything `campanile serve` needs, validated.

@@ -54,7 +54,8 @@ pub fn normalise_origin(text: &str) -> Result<String, String> {
         return no("has an invalid scheme");
     }
     let address = url::split(rest);
-    if address.has_credentials || address.has_more || !matches!(address.path, "" | "/") {
+    if address.credentials.is_some() || address.more.is_some() || !matches!(address.path, "" | "/")
+    {
         return no("has more than scheme, host and port");
     }
     if address.authority.contains('*') {

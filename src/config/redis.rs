@@ -2,12 +2,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::kind::{DURATION_OR_ZERO, Kind, PEM_FILE};
-use super::{Reader, Refused, Secret, Setting, url};
+use super::servers::{Servers, Topology};
+use super::{Reader, Refused, Secret, Setting};
 
 /// The Redis that replicas share.
 #[derive(Clone, Debug)]
 pub struct Redis {
-    /// `redis://` or `rediss://`; `None` is the embedded broker, one replica.
+    /// What [`Servers::parse`] takes; `None` is the embedded broker, one replica.
     pub url: Option<Secret>,
     /// PEM of the authorities that sign the server's certificate; `None`: the public ones.
     pub ca_file: Option<PathBuf>,
@@ -19,17 +20,32 @@ pub struct Redis {
     pub prefix: String,
     /// How long Redis may be away before the replica reports not ready.
     pub grace: Duration,
+    /// [`PubSub::Sharded`] only with the address of a cluster.
+    pub pubsub: PubSub,
+}
+
+/// How notifications travel inside Redis.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PubSub {
+    /// PUBLISH: in a cluster, every node passes on everything.
+    #[default]
+    Classic,
+    /// SPUBLISH: only the node that has the channel's slot, and its replicas.
+    Sharded,
 }
 
 /// Raw options of [`Redis`].
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Redis")]
 pub struct RedisArgs {
-    /// The Redis that all replicas share: `redis://` or, with TLS, `rediss://`.
-    /// Default: none, an embedded broker for one replica.
+    /// The Redis that all replicas share: `redis://`, `redis+sentinel://` or `redis+cluster://`,
+    /// and with TLS `rediss…`. Default: none, an embedded broker for one replica.
     ///
-    /// `redis://[user:password@]host[:port][/database]`; reserved characters in a password are
-    /// percent-encoded. Flags show in the process list, so a password belongs in the variable.
+    /// `redis://[user:password@]host[:port][/database]`,
+    /// `redis+sentinel://[user:password@]host[:port],…/master_name[/database]` (port 26379; the
+    /// sentinels' own user as `?sentinel_username=…&sentinel_password=…`), or
+    /// `redis+cluster://[user:password@]host[:port],…` with some of the nodes. Reserved characters in a
+    /// password are percent-encoded. Flags show in the process list, so a password belongs in the variable.
     #[arg(
         long,
         env = "CAMPANILE_REDIS_URL",
@@ -39,12 +55,12 @@ pub struct RedisArgs {
     )]
     pub redis_url: Option<Secret>,
 
-    /// PEM file with the authorities that sign the certificate of a `rediss://` server.
+    /// PEM file with the authorities that sign the certificates of the `rediss…` servers.
     /// Default: the public ones.
     #[arg(long, env = "CAMPANILE_REDIS_CA_FILE", value_name = "FILE")]
     pub redis_ca_file: Option<String>,
 
-    /// PEM file with the client certificate for `rediss://`; goes with the key file. Default: none.
+    /// PEM file with the client certificate for `rediss…`; goes with the key file. Default: none.
     #[arg(long, env = "CAMPANILE_REDIS_CERT_FILE", value_name = "FILE")]
     pub redis_cert_file: Option<String>,
 
@@ -61,10 +77,20 @@ pub struct RedisArgs {
     /// How long Redis may be away before `/readyz` answers 503; open sockets stay.
     #[arg(long, env = "CAMPANILE_REDIS_GRACE", value_name = "DURATION", default_value = "10s")]
     pub redis_grace: String,
+
+    /// `classic` (PUBLISH) or `sharded` (SPUBLISH), which spares the nodes of a cluster from passing
+    /// everything on to each other.
+    ///
+    /// Sharded wants a `redis+cluster://` address and a channel whose hash tag is the user, and publishers
+    /// that say SPUBLISH.
+    #[arg(long, env = "CAMPANILE_PUBSUB", value_name = "KIND", default_value = "classic")]
+    pub pubsub: String,
 }
 
 const URL: Kind<Secret> = Kind {
-    allowed: "redis://[user:password@]host[:port][/database], or rediss:// for TLS",
+    allowed: "redis://[user:password@]host[:port][/database], \
+              redis+sentinel://[user:password@]host[:port],…/master_name[/database], \
+              redis+cluster://[user:password@]host[:port],…, or rediss… for TLS",
     example: "redis://redis.internal:6379",
     parse: redis_url,
 };
@@ -84,6 +110,16 @@ const PREFIX: Kind<String> = Kind {
     },
 };
 
+const PUBSUB: Kind<PubSub> = Kind {
+    allowed: "classic, or with a redis+cluster:// address sharded",
+    example: "classic",
+    parse: |text| match text {
+        "classic" => Ok(PubSub::Classic),
+        "sharded" => Ok(PubSub::Sharded),
+        _ => Err("is neither classic nor sharded".to_owned()),
+    },
+};
+
 impl RedisArgs {
     pub(crate) fn read(&self, reader: &mut Reader) -> Result<Redis, Refused> {
         let url = self
@@ -100,13 +136,29 @@ impl RedisArgs {
         let prefix = reader.value("redis-prefix", &self.redis_prefix, &PREFIX);
         let grace = reader.value("redis-grace", &self.redis_grace, &DURATION_OR_ZERO);
 
+        let pubsub = reader.value("pubsub", &self.pubsub, &PUBSUB);
+
         self.check_client_certificate(reader);
         let url = url.transpose()?;
+        let is_cluster = |url: &Secret| {
+            Servers::parse(url.expose())
+                .is_ok_and(|servers| matches!(servers.topology, Topology::Cluster))
+        };
+        if pubsub == Ok(PubSub::Sharded) && !url.as_ref().is_some_and(is_cluster) {
+            reader.problem(
+                "pubsub",
+                format!(
+                    "it is sharded, but --redis-url (CAMPANILE_REDIS_URL) is not the address of a \
+                     cluster; allowed: {}; example: {}",
+                    PUBSUB.allowed, PUBSUB.example
+                ),
+            );
+        }
         if !url.as_ref().is_some_and(has_tls) {
             for (name, _) in files.iter().filter(|(_, raw)| raw.is_some()) {
                 reader.problem(
                     name,
-                    "it is set, but --redis-url (CAMPANILE_REDIS_URL) is not a rediss:// address; \
+                    "it is set, but --redis-url (CAMPANILE_REDIS_URL) is not a rediss… address; \
                      allowed: only together with TLS; example: rediss://redis.internal:6379",
                 );
             }
@@ -118,6 +170,7 @@ impl RedisArgs {
             key_file: key_file?,
             prefix: prefix?,
             grace: grace?,
+            pubsub: pubsub?,
         })
     }
 
@@ -138,43 +191,10 @@ impl RedisArgs {
     }
 }
 
-/// Never repeats a part of the text: a password may stand anywhere in an address gone wrong.
 fn redis_url(text: &str) -> Result<Secret, String> {
-    let no = |reason: &str| Err(reason.to_owned());
-    let Some((scheme, rest)) = text.split_once("://") else {
-        return no("does not begin with redis:// or rediss://");
-    };
-    match scheme.to_ascii_lowercase().as_str() {
-        "redis" | "rediss" => {}
-        "redis+sentinel" | "rediss+sentinel" => {
-            return no("names Redis Sentinel, which is not supported yet");
-        }
-        "redis+cluster" | "rediss+cluster" => {
-            return no("names a Redis Cluster, which is not supported yet");
-        }
-        _ => return no("does not begin with redis:// or rediss://"),
-    }
-    if rest.contains('#') {
-        return no("has a # (in a password it is written %23)");
-    }
-    let address = url::split(rest);
-    if address.authority.contains(',') {
-        return no("names several nodes, which is not supported yet");
-    }
-    if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return no("has white space or control characters");
-    }
-    if url::host_and_port(address.authority).is_none() {
-        return no("has no valid host and port (reserved characters in a password are \
-                   percent-encoded, / as %2F)");
-    }
-    let database = address.path.trim_start_matches('/');
-    if !database.is_empty() && database.parse::<u16>().is_err() {
-        return no("has a path that is no database number");
-    }
-    Ok(Secret::new(text))
+    Servers::parse(text).map(|_| Secret::new(text))
 }
 
 fn has_tls(url: &Secret) -> bool {
-    url.expose().get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("rediss:"))
+    Servers::parse(url.expose()).is_ok_and(|servers| servers.is_tls)
 }

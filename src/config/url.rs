@@ -5,24 +5,25 @@ use std::net::Ipv6Addr;
 pub(super) struct Address<'a> {
     /// Host and port without user and password.
     pub(super) authority: &'a str,
-    pub(super) has_credentials: bool,
+    /// User and password as they stand.
+    pub(super) credentials: Option<&'a str>,
     /// With its leading slash; may be empty.
     pub(super) path: &'a str,
-    /// Whether a query or a fragment follows.
-    pub(super) has_more: bool,
+    /// The query or the fragment.
+    pub(super) more: Option<&'a str>,
 }
 
 pub(super) fn split(rest: &str) -> Address<'_> {
-    let (before, has_more) = match rest.split_once(['?', '#']) {
-        Some((before, _)) => (before, true),
-        None => (rest, false),
+    let (before, more) = match rest.split_once(['?', '#']) {
+        Some((before, more)) => (before, Some(more)),
+        None => (rest, None),
     };
     let (authority, path) = before.split_at(before.find('/').unwrap_or(before.len()));
-    let (has_credentials, authority) = match authority.rsplit_once('@') {
-        Some((_, host)) => (true, host),
-        None => (false, authority),
+    let (credentials, authority) = match authority.rsplit_once('@') {
+        Some((credentials, host)) => (Some(credentials), host),
+        None => (None, authority),
     };
-    Address { authority, has_credentials, path, has_more }
+    Address { authority, credentials, path, more }
 }
 
 /// The host in lower case (IPv6 in brackets) and the port, when both are well formed.

@@ -109,12 +109,12 @@ impl broker::Interest for Hub {
         self.link.store(0, Ordering::Release);
     }
 
-    fn everyone(&self) -> Vec<UserId> {
+    fn those(&self, is_meant: &dyn Fn(&str) -> bool) -> Vec<UserId> {
         let link = self.link.load(Ordering::Acquire);
-        let mut users = Vec::with_capacity(self.users());
+        let mut users = Vec::new();
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            for (user, entry) in &mut *shard {
+            for (user, entry) in shard.iter_mut().filter(|(user, _)| is_meant(user.as_str())) {
                 entry.asked = link;
                 users.push(user.clone());
             }
@@ -136,14 +136,21 @@ impl broker::Interest for Hub {
         let Some(entry) = shard.get_mut(&user) else { return };
         let link = self.link.load(Ordering::Acquire);
         let before = std::mem::replace(&mut entry.confirmed, link);
-        // What was published between the two links was not heard.
-        if before != 0 && before != link && entry.place.doubt() {
+        // What was published since an earlier link, or since the channel was lost on this one, was not heard.
+        let was_heard = before != 0 || entry.place.is_known();
+        if was_heard && before != link && entry.place.doubt() {
             self.interest.doubt(user);
         }
         for confirm in std::mem::take(&mut entry.waiting) {
             // Whoever waited may have given up.
             confirm.send(()).ok();
         }
+    }
+
+    fn lost(&self, user: &str) -> bool {
+        let mut shard = self.shard(user);
+        let Some(entry) = shard.get_mut(user) else { return false };
+        std::mem::take(&mut entry.confirmed) != 0
     }
 
     fn recounted(&self) -> Vec<(UserId, usize)> {

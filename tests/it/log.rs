@@ -35,7 +35,7 @@ async fn ids(broker: &Broker, user: &UserId, before: u64, limit: usize, unread: 
     entries.iter().map(row).collect::<Vec<_>>().join(" ")
 }
 
-async fn the_contract(replica: Replica) {
+pub(crate) async fn the_contract(replica: Replica) {
     let (broker, ada) = (&replica.broker, user("ada"));
     let _member = replica.join("ada", 1).await;
     assert_eq!(broker.summary(&ada).await.unwrap().count.unread, 0);

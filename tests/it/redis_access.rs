@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use crate::support::client::Client;
-use crate::support::gateway::Gateway;
+use crate::support::cluster::Cluster;
+use crate::support::gateway::{Builder, Gateway};
 use crate::support::redis::Redis;
+use crate::support::sentinel::Sentinel;
 use crate::support::wait::{PATIENCE, eventually};
+use crate::topologies;
 
 const PASSWORD: &str = "ding-dong-of-the-bell";
 /// All that a replica needs; the README lists the same.
@@ -14,12 +17,74 @@ const RIGHTS: &str = "~campanile:* resetchannels &user:*:notifications &broadcas
     +function|load +fcall +time +get +set +del +incrby +decrby +exists +rename +pexpire +hget +hmget +hset \
     +hdel +hlen +hincrby +hrandfield +zadd +zrem +zscore +zrangebyscore";
 
+/// What it needs besides where Sentinel names the master, and of the sentinels.
+const WITH_SENTINEL: &str = "+role";
+const OF_SENTINELS: &str = "-@all +sentinel|get-master-addr-by-name";
+/// What it needs besides in a cluster.
+const IN_CLUSTER: &str = "+cluster|slots +asking";
+/// What it needs besides there for sharded pub/sub.
+const SHARDED: &str = "+ssubscribe +sunsubscribe +spublish";
+
 #[test]
 fn the_readme_lists_the_rights_that_are_enough() {
     let readme = include_str!("../../README.md");
     let (_, block) = readme.split_once("```\n~campanile").unwrap();
     let block = format!("~campanile{}", block.split_once("```").unwrap().0);
     assert!(block.split_whitespace().eq(RIGHTS.split_whitespace()), "{block}");
+    for more in [WITH_SENTINEL, OF_SENTINELS, IN_CLUSTER, SHARDED] {
+        assert!(readme.contains(&format!("`{more}`")), "{more}");
+    }
+}
+
+/// Delivers, tells the counts, checks; with what these servers have of TLS and users.
+async fn all_is_done(builder: &Builder, servers: &[&Redis]) {
+    let (a, b) = (builder.clone().start().await, builder.clone().start().await);
+    let swarm = topologies::sockets(8, &[&a, &b]).await;
+    topologies::delivers(&[&a, &b], &swarm, "over TLS").await;
+    b.stats_become(8, 8, PATIENCE).await;
+    let checked = builder.clone().args(&["check"]).run().await;
+    assert!(checked.status.success(), "{checked:?}");
+    drop(swarm);
+    a.term();
+    b.stats_become(0, 0, 3 * PATIENCE).await;
+    for server in servers {
+        let denied = server.cli(&["ACL", "LOG"]).await;
+        assert_eq!(denied, "", "the rights are not enough: {denied}");
+    }
+    for log in [a.stderr_so_far(), b.stderr_so_far(), checked.stdout] {
+        assert!(!log.contains(PASSWORD), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn sentinels_with_tls_and_a_user_with_few_rights_are_all_right() {
+    let servers = Redis::builder().mutual_tls();
+    let sentinels = servers.clone().user("bell", PASSWORD, OF_SENTINELS);
+    let servers = servers.user("bell", PASSWORD, &format!("{RIGHTS} {WITH_SENTINEL}"));
+    let sentinel = Sentinel::start_as(servers, sentinels).await;
+    let key = topologies::KEY;
+    let builder = Gateway::builder().sentinel(&sentinel).env("CAMPANILE_PUBLISH_KEYS", key);
+    let all: Vec<&Redis> = sentinel.servers().iter().chain(sentinel.sentinels()).collect();
+    all_is_done(&builder, &all).await;
+}
+
+#[tokio::test]
+async fn a_cluster_with_tls_and_a_user_with_few_rights_is_all_right() {
+    let rights = format!("{RIGHTS} {IN_CLUSTER}");
+    let node = Redis::builder().mutual_tls().user("bell", PASSWORD, &rights);
+    let cluster = Cluster::start_as(node).await;
+    let key = topologies::KEY;
+    let builder = Gateway::builder().cluster(&cluster).env("CAMPANILE_PUBLISH_KEYS", key);
+    let nodes: Vec<&Redis> = cluster.nodes().iter().collect();
+    all_is_done(&builder, &nodes).await;
+    for node in &nodes {
+        let more = SHARDED.split(' ');
+        node.cli(&["ACL", "SETUSER", "bell"].into_iter().chain(more).collect::<Vec<_>>()).await;
+    }
+    let sharded = builder
+        .env("CAMPANILE_PUBSUB", "sharded")
+        .env("CAMPANILE_CHANNEL", "user:{{user_id}}:notifications");
+    all_is_done(&sharded, &nodes).await;
 }
 
 #[tokio::test]
@@ -48,13 +113,11 @@ async fn a_redis_with_tls_client_certificates_and_a_user_with_few_rights_is_all_
 
     let checked = builder.clone().args(&["check"]).run().await;
     assert!(checked.status.success(), "{checked:?}");
-    for fine in [
-        "Redis: may publish",
-        "Redis: may subscribe",
-        "Redis: may run scripts",
-        "Redis: may subscribe by pattern",
-    ] {
-        assert!(checked.stdout.contains(fine), "{fine}: {}", checked.stdout);
+    for fine in
+        ["publish", "subscribe", "run scripts", "register the function", "subscribe by pattern"]
+    {
+        let fine = format!("Redis: may {fine}");
+        assert!(checked.stdout.contains(&fine), "{fine}: {}", checked.stdout);
     }
 }
 

@@ -40,6 +40,7 @@ fn redis(url: &str) -> config::Redis {
         cert_file: None,
         key_file: None,
         prefix: "c:".into(),
+        pubsub: config::PubSub::Classic,
         grace: Duration::from_secs(10),
     }
 }

@@ -1,6 +1,7 @@
 //! The supervised loop that hears: one connection of its own, subscribed to what the hub wants. It never
 //! gives up, and after every reconnect it derives the subscriptions anew.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,8 +12,9 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::Order;
 use super::channels::{Channels, Heard};
-use super::connect::Endpoint;
+use super::connect::Node;
 use super::heard;
+use super::nodes::Nodes;
 use super::resp::{self, Reply};
 use super::wire::{Ended, Wire};
 use crate::broker::{Captured, Interest, Link, Logged, Sink};
@@ -20,24 +22,24 @@ use crate::notification::{Target, UserId};
 use crate::telemetry::Metrics;
 
 /// Channels in one SUBSCRIBE: 400,000 a second, where one by one it is 20,000.
-const SUBSCRIBE_BATCH: usize = 512;
+pub(super) const SUBSCRIBE_BATCH: usize = 512;
 /// Channels asked for and not yet confirmed. The confirmations of a million wait in Redis when nobody reads
 /// them meanwhile, and it cuts the link at 32 MB (`client-output-buffer-limit pubsub`).
-const MAX_UNCONFIRMED: usize = 16 * SUBSCRIBE_BATCH;
+pub(super) const MAX_UNCONFIRMED: usize = 16 * SUBSCRIBE_BATCH;
 /// Pause after looking at the hub's changes, so that those of a few milliseconds share a command.
-const COALESCE: Duration = Duration::from_millis(2);
+pub(super) const COALESCE: Duration = Duration::from_millis(2);
 /// How often the link is proved alive and unsubscribing is looked at.
-const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+pub(super) const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 /// A link on which nothing was heard for this long after it was asked is dead.
-const SILENCE: Duration = Duration::from_secs(5);
+pub(super) const SILENCE: Duration = Duration::from_secs(5);
 /// Longest pause between attempts to connect; the first is a tenth of it.
-const MAX_BACKOFF: Duration = Duration::from_millis(500);
+pub(super) const MAX_BACKOFF: Duration = Duration::from_millis(500);
 /// An outage is logged when it begins, and then this often.
-const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
+pub(super) const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 
 /// Probes that may be missing before the link counts as subscribed to the wrong server. One is published
 /// every 2 s.
-const MISSING_PROBES: u64 = 5;
+pub(super) const MISSING_PROBES: u64 = 5;
 
 /// Numbers of the last probe that Redis took from this replica, and of the last that came back.
 #[derive(Debug, Default)]
@@ -49,7 +51,7 @@ pub(super) struct Probes {
 }
 
 impl Probes {
-    fn missing(&self) -> u64 {
+    pub(super) fn missing(&self) -> u64 {
         let published = self.published.load(Ordering::Relaxed);
         published.saturating_sub(self.returned.load(Ordering::Relaxed))
     }
@@ -58,18 +60,18 @@ impl Probes {
         self.links.load(Ordering::Relaxed)
     }
 
-    fn start_over(&self) {
+    pub(super) fn start_over(&self) {
         self.links.fetch_add(1, Ordering::Relaxed);
         self.forgive();
     }
 
-    fn forgive(&self) {
+    pub(super) fn forgive(&self) {
         self.returned.store(self.published.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 }
 
 pub(super) struct Bus {
-    pub(super) endpoint: Endpoint,
+    pub(super) nodes: Arc<Nodes>,
     pub(super) channels: Channels,
     pub(super) replica: String,
     pub(super) interest: Arc<dyn Interest>,
@@ -80,6 +82,10 @@ pub(super) struct Bus {
     pub(super) max_payload_bytes: usize,
     /// Told when a replica that captured has left.
     pub(super) vacancy: Arc<Notify>,
+    /// Whether to say SSUBSCRIBE.
+    pub(super) is_sharded: bool,
+    /// Users whose channel was lost while the link stayed, and is not confirmed again yet.
+    pub(super) doubted: HashSet<String>,
 }
 
 impl Bus {
@@ -89,7 +95,7 @@ impl Bus {
         let mut complained = None;
         loop {
             let started = Instant::now();
-            let ended = self.hear().await;
+            let ended = if self.is_sharded { self.hear_shards().await } else { self.hear().await };
             let was_up = self.link.is_up();
             self.link.set(false);
             self.interest.link_down();
@@ -102,7 +108,7 @@ impl Bus {
             if was_up || complained.is_none_or(|at: Instant| at.elapsed() > COMPLAIN_EVERY) {
                 complained = Some(Instant::now());
                 tracing::warn!(
-                    redis = self.endpoint.address(),
+                    redis = %self.nodes.topology,
                     reason = ended,
                     "not subscribed to Redis; sockets stay open, trying again"
                 );
@@ -114,21 +120,20 @@ impl Bus {
 
     /// One link, from connecting to its end.
     async fn hear(&mut self) -> Ended {
-        let mut wire = match Wire::open(&self.endpoint).await {
-            Ok(wire) => wire,
+        let (mut wire, node) = match Wire::open(&self.nodes).await {
+            Ok(opened) => opened,
             Err(ended) => return ended,
         };
-        match self.serve(&mut wire).await {
+        match self.serve(&mut wire, &node).await {
             Ok(()) => "the loop ended".into(),
             Err(ended) => ended,
         }
     }
 
-    async fn serve(&mut self, wire: &mut Wire) -> Result<(), Ended> {
+    async fn serve(&mut self, wire: &mut Wire, node: &Node) -> Result<(), Ended> {
         self.interest.link_up();
         self.probes.start_over();
-        let own = [self.channels.broadcast().into(), self.channels.control(), self.own_probe()];
-        wire.subscribe(own.into_iter()).await?;
+        wire.subscribe(self.own_channels().into_iter()).await?;
         let everyone = self.interest.everyone();
         tracing::debug!(users = everyone.len(), "subscribing anew");
         self.subscribe(wire, &everyone).await?;
@@ -139,11 +144,18 @@ impl Bus {
         probe.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let interest = self.interest.clone();
         let mut coalesced = Instant::now();
+        let mut map = self.nodes.watch();
+        map.mark_changed();
         loop {
             tokio::select! {
                 read = wire.read() => {
                     read?;
                     self.digest(wire).await?;
+                }
+                Ok(()) = map.changed() => {
+                    if !map.borrow_and_update().masters().contains(node) {
+                        return Err(format!("{node} is no master any more"));
+                    }
                 }
                 () = wanted(&*interest, coalesced) => {
                     coalesced = Instant::now() + COALESCE;
@@ -190,7 +202,7 @@ impl Bus {
     }
 
     /// Acts on what was read, and reads no more until the workers have caught up.
-    async fn digest(&mut self, wire: &mut Wire) -> Result<(), Ended> {
+    pub(super) async fn digest(&mut self, wire: &mut Wire) -> Result<(), Ended> {
         self.understand(wire)?;
         let mut waited = false;
         while let Some(relief) = self.sink.relief() {
@@ -250,9 +262,10 @@ impl Bus {
                 }
             }
             Reply::Subscribed(channel) => self.confirmed(wire, channel),
-            Reply::Unsubscribed(_) | Reply::Ok | Reply::Other => {}
+            Reply::Unsubscribed(channel) => wire.left(channel),
             // NOPERM and NOAUTH too: somebody may repair the permissions, so this is tried again.
-            Reply::Error(text) => return Err(format!("Redis said: {text}")),
+            Reply::Error(text) if !wire.refused(text) => return Err(format!("Redis said: {text}")),
+            Reply::Ok | Reply::Other | Reply::Error(_) => {}
         }
         Ok(())
     }
@@ -275,22 +288,29 @@ impl Bus {
 
     fn confirmed(&mut self, wire: &mut Wire, channel: &[u8]) {
         let name = std::str::from_utf8(channel).unwrap_or_default();
-        let target = self.channels.heard(name);
-        if let Heard::Published(Target::User(user)) = target {
+        if wire.confirmed()
+            && let Heard::Published(Target::User(user)) = self.channels.heard(name)
+        {
             self.interest.confirmed(user);
             self.metrics.redis_subscriptions.inc();
+            if self.doubted.remove(user) {
+                self.sink.doubt(user);
+            }
         }
-        wire.unconfirmed = wire.unconfirmed.saturating_sub(1);
         self.note_complete(wire);
     }
 
     /// The link is up once everyone is subscribed.
     fn note_complete(&self, wire: &Wire) {
         if wire.all_asked_for && wire.unconfirmed == 0 && !self.link.is_up() {
-            self.link.set(true);
-            self.metrics.redis_connected.set(1);
-            tracing::info!(redis = self.endpoint.address(), "subscribed to Redis");
+            self.is_complete();
         }
+    }
+
+    pub(super) fn is_complete(&self) {
+        self.link.set(true);
+        self.metrics.redis_connected.set(1);
+        tracing::info!(redis = %self.nodes.topology, "subscribed to Redis");
     }
 
     fn obey(&mut self, order: &[u8]) {
@@ -302,14 +322,18 @@ impl Bus {
         }
     }
 
-    fn own_probe(&self) -> String {
-        self.channels.probe(&self.replica)
+    pub(super) fn own_channels(&self) -> [String; 3] {
+        [
+            self.channels.broadcast().to_owned(),
+            self.channels.control(),
+            self.channels.probe(&self.replica),
+        ]
     }
 }
 
 /// The pause since the last look is over, and somebody new is wanted. In this order: dropped between
 /// the two it would forget what it was told.
-async fn wanted(interest: &dyn Interest, not_before: Instant) {
+pub(super) async fn wanted(interest: &dyn Interest, not_before: Instant) {
     tokio::time::sleep_until(not_before).await;
     interest.wanted().notified().await;
 }

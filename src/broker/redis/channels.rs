@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::slots::slot;
 use crate::notification::Target;
 
 /// Placeholder in the template of user channels.
@@ -14,6 +15,7 @@ pub struct Channels {
     user_after: String,
     broadcast: String,
     prefix: String,
+    in_cluster: bool,
 }
 
 /// What a channel's name means.
@@ -36,7 +38,18 @@ impl Channels {
             user_after: after.to_owned(),
             broadcast: broadcast.to_owned(),
             prefix: prefix.to_owned(),
+            in_cluster: false,
         }
+    }
+
+    /// The same names for a cluster, where the keys of one script must share a slot.
+    pub(super) fn for_cluster(mut self) -> Self {
+        self.in_cluster = true;
+        self
+    }
+
+    pub(super) fn are_for_cluster(&self) -> bool {
+        self.in_cluster
     }
 
     /// Where to publish for `target`.
@@ -93,6 +106,11 @@ impl Channels {
         &self.prefix
     }
 
+    /// Keys and channels that only `campanile check` uses.
+    pub(super) fn check(&self, number: u16) -> String {
+        format!("{}check:{number}", self.prefix)
+    }
+
     /// Name of a Redis function, or of their library: the prefix with what is neither letter nor digit as
     /// `_`, then `name`.
     pub fn function(&self, name: &str) -> String {
@@ -103,7 +121,21 @@ impl Channels {
     /// The keys of a user's log: entries, ids, state. The hash tag is the user alone, so that in a cluster a
     /// call with the user as its key reaches the node that has them.
     pub fn inbox(&self, user: &str) -> [String; 3] {
-        ["entries", "ids", "state"].map(|part| format!("{}inbox:{{{user}}}:{part}", self.prefix))
+        let (tag, rest) = if self.in_cluster && user.starts_with('}') {
+            // A tag that begins so is empty, and an empty one is none: each key would have its own slot.
+            (Self::tag_beside(&self.user(user)), user)
+        } else {
+            (user.to_owned(), "")
+        };
+        ["entries", "ids", "state"]
+            .map(|part| format!("{}inbox:{{{tag}}}{rest}:{part}", self.prefix))
+    }
+
+    /// A hash tag in the slot of this channel.
+    fn tag_beside(channel: &str) -> String {
+        let wanted = slot(channel);
+        let mut numbers = (0_u32..).map(|number| number.to_string());
+        numbers.find(|number| slot(number) == wanted).unwrap_or_default()
     }
 
     /// The leases of the two replicas that listen by pattern: the leader's, the standby's.
@@ -172,6 +204,18 @@ mod tests {
         ] {
             assert_eq!(Channels::new(template, "b", "c:").every_user(), pattern);
         }
+    }
+
+    #[test]
+    fn in_a_cluster_the_keys_of_a_user_share_the_slot_of_a_channel_whose_tag_is_the_user() {
+        let channels = Channels::new("user:{{user_id}}:n", "b", "c:").for_cluster();
+        for user in ["42", "a}b", "a{b}c", "{x}", "}x", "{}", "{", "}", "}}"] {
+            let here = slot(&channels.user(user));
+            for key in channels.inbox(user) {
+                assert_eq!(slot(&key), here, "{user}: {key}");
+            }
+        }
+        assert_eq!(channels.inbox("42")[0], "c:inbox:{42}:entries");
     }
 
     #[test]

@@ -1,21 +1,26 @@
-//! Opening connections to Redis: where to, with which certificates, as whom.
+//! Opening connections to Redis: with which certificates, as whom. Where to is [`Topology`]'s to know.
+//!
+//! [`Topology`]: super::topology::Topology
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
 use redis::{
-    Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, TlsCertificates,
+    AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo,
+    IntoConnectionInfo, RedisResult, TlsCertificates,
 };
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
+use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_util::either::Either;
 
+use super::tls;
 use crate::config;
 
 /// How long a connection may take to be made.
@@ -23,9 +28,26 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the kernel waits for an acknowledgement before it gives a connection up.
 const USER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where Redis is, and how to be let in.
+/// Host and port of one server.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Node {
+    pub(super) host: String,
+    pub(super) port: u16,
+}
+
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// How to be let in by servers of one kind, wherever they are.
 #[derive(Clone)]
-pub(super) struct Endpoint {
+pub(super) struct Door {
     info: ConnectionInfo,
     tls: Option<Arc<ClientConfig>>,
 }
@@ -38,16 +60,17 @@ pub(super) type Stream = Either<TcpStream, TlsStream<TcpStream>>;
 pub struct BadEndpoint(String);
 
 impl BadEndpoint {
-    pub(super) fn new(why: &dyn std::fmt::Display) -> Self {
+    pub(super) fn new(why: &dyn fmt::Display) -> Self {
         Self(why.to_string())
     }
 }
 
-impl Endpoint {
-    pub(super) fn new(config: &config::Redis) -> Result<Self, BadEndpoint> {
+impl Door {
+    /// For servers that are let in as `url` says; its host and port do not matter.
+    pub(super) fn new(url: &config::Secret, config: &config::Redis) -> Result<Self, BadEndpoint> {
         let bad = |what: &str, why: String| BadEndpoint(format!("{what}: {why}"));
-        let url = config.url.as_ref().map_or("redis://127.0.0.1", |url| url.expose());
         let info = url
+            .expose()
             .into_connection_info()
             // The library's text may quote the URL, and the URL may hold a password.
             .map_err(|_| BadEndpoint("CAMPANILE_REDIS_URL is not a Redis URL".into()))?;
@@ -63,7 +86,7 @@ impl Endpoint {
         };
         let (info, tls) = match info.addr() {
             ConnectionAddr::TcpTls { .. } => {
-                let tls = tls_config(root_cert.as_deref(), client_tls.as_ref())
+                let tls = tls::client_config(root_cert.as_deref(), client_tls.as_ref())
                     .map_err(|why| bad("TLS to Redis", why))?;
                 let client =
                     Client::build_with_tls(info, TlsCertificates { client_tls, root_cert })
@@ -80,75 +103,47 @@ impl Endpoint {
     }
 
     /// For the library's own connections.
-    pub(super) fn info(&self) -> &ConnectionInfo {
-        &self.info
+    pub(super) fn info(&self, node: &Node) -> ConnectionInfo {
+        let (host, port) = (node.host.clone(), node.port);
+        let addr = match self.info.addr() {
+            ConnectionAddr::TcpTls { insecure, tls_params, .. } => ConnectionAddr::TcpTls {
+                host,
+                port,
+                insecure: *insecure,
+                tls_params: tls_params.clone(),
+            },
+            _ => ConnectionAddr::Tcp(host, port),
+        };
+        self.info.clone().set_addr(addr)
     }
 
-    /// `host:port`, for people.
-    pub(super) fn address(&self) -> String {
-        match self.info.addr() {
-            ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
-                format!("{host}:{port}")
-            }
-            other => other.to_string(),
-        }
-    }
-
-    /// User name and password, if the URL has them.
+    /// User name and password, if there are any.
     pub(super) fn credentials(&self) -> (Option<&str>, Option<&str>) {
         let settings = self.info.redis_settings();
         (settings.username(), settings.password())
     }
 
+    /// A connection of the library for a question or two, each answered within `patience` or not at all.
+    pub(super) async fn ask(
+        &self,
+        node: &Node,
+        patience: Duration,
+    ) -> RedisResult<MultiplexedConnection> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(patience))
+            .set_response_timeout(Some(patience));
+        Client::open(self.info(node))?.get_multiplexed_async_connection_with_config(&config).await
+    }
+
     /// A bare connection; whoever calls sets the deadline.
-    pub(super) async fn connect(&self) -> std::io::Result<Stream> {
-        let (host, port) = match self.info.addr() {
-            ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
-                (host.as_str(), *port)
-            }
-            other => {
-                let text = format!("{other} is no TCP address");
-                return Err(std::io::Error::new(std::io::ErrorKind::Unsupported, text));
-            }
-        };
-        let tcp = TcpStream::connect((host, port)).await?;
+    pub(super) async fn connect(&self, node: &Node) -> std::io::Result<Stream> {
+        let tcp = TcpStream::connect((node.host.as_str(), node.port)).await?;
         let socket = socket2::SockRef::from(&tcp);
         socket.set_tcp_nodelay(true)?;
         socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
         socket.set_keepalive(true)?;
         let Some(tls) = &self.tls else { return Ok(Either::Left(tcp)) };
-        let name = ServerName::try_from(host.to_owned()).map_err(std::io::Error::other)?;
+        let name = ServerName::try_from(node.host.clone()).map_err(std::io::Error::other)?;
         Ok(Either::Right(TlsConnector::from(tls.clone()).connect(name, tcp).await?))
     }
-}
-
-fn tls_config(
-    root_cert: Option<&[u8]>,
-    client: Option<&ClientTlsConfig>,
-) -> Result<ClientConfig, String> {
-    let mut roots = RootCertStore::empty();
-    match root_cert {
-        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-        Some(pem) => {
-            for certificate in CertificateDer::pem_slice_iter(pem) {
-                let certificate = certificate.map_err(|error| format!("CA file: {error}"))?;
-                roots.add(certificate).map_err(|error| format!("CA file: {error}"))?;
-            }
-            if roots.is_empty() {
-                return Err("the CA file holds no certificate".into());
-            }
-        }
-    }
-    let config =
-        ClientConfig::builder_with_provider(Arc::new(crypto::aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
-            .with_root_certificates(roots);
-    let Some(client) = client else { return Ok(config.with_no_client_auth()) };
-    let chain = CertificateDer::pem_slice_iter(&client.client_cert)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| format!("client certificate: {error}"))?;
-    let key = PrivateKeyDer::from_pem_slice(&client.client_key)
-        .map_err(|error| format!("client key: {error}"))?;
-    config.with_client_auth_cert(chain, key).map_err(|error| format!("client certificate: {error}"))
 }

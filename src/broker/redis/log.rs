@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use redis::{FromRedisValue, Script};
 
-use super::commands::Commands;
+use super::commands::{Commands, evalsha};
+use super::connect::Node;
+use super::nodes::{Call, Nodes};
 use crate::broker::Away;
 use crate::broker::log::{
     Appended, Ask, Count, Entry, Item, Mark, Marked, PART, PART_BYTES, Retention, Since, Start,
@@ -25,22 +27,24 @@ type Part = (u8, Vec<Row>, usize, Standing);
 pub(in crate::broker) struct Log {
     commands: Arc<Commands>,
     retention: Retention,
-    append: Script,
-    capture: Script,
-    mark: Script,
-    mark_all: Script,
-    summary: Script,
-    list: Script,
-    after: Script,
+    append: Arc<Script>,
+    capture: Arc<Script>,
+    mark: Arc<Script>,
+    mark_all: Arc<Script>,
+    summary: Arc<Script>,
+    list: Arc<Script>,
+    after: Arc<Script>,
 }
 
 impl Log {
     pub(super) fn new(commands: Arc<Commands>, retention: Retention) -> Self {
-        let script = |tail: &str| Script::new(&[CORE, tail].concat());
+        let script = |tail: &str| Arc::new(Script::new(&with_core(&commands, tail)));
         // Runs also when Redis is full.
-        let reader = |tail: &str| Script::new(&["#!lua flags=no-writes\n", CORE, tail].concat());
+        let reader = |tail: &str| {
+            let text = format!("#!lua flags=no-writes\n{}", with_core(&commands, tail));
+            Arc::new(Script::new(&text))
+        };
         Self {
-            commands,
             retention,
             append: script(include_str!("scripts/log/append.lua")),
             capture: script(include_str!("scripts/log/capture.lua")),
@@ -49,6 +53,7 @@ impl Log {
             summary: reader(include_str!("scripts/log/summary.lua")),
             list: reader(include_str!("scripts/log/list.lua")),
             after: reader(include_str!("scripts/log/after.lua")),
+            commands,
         }
     }
 
@@ -72,18 +77,21 @@ impl Log {
     async fn append_by(
         &self,
         command: &'static str,
-        script: &Script,
+        script: &Arc<Script>,
         items: &[Item<'_>],
     ) -> Result<Vec<Appended>, Away> {
-        let mut pipeline = redis::pipe();
-        for item in items {
-            pipeline.cmd("EVALSHA").arg(script.get_hash()).arg(3);
-            pipeline.arg(&self.commands.channels.inbox(item.user.as_str()));
-            pipeline.arg(self.channel(item.user)).arg(item.id).arg(item.payload);
-            pipeline.arg(self.retention.size).arg(self.ttl());
-        }
+        let calls: Vec<Call> = items
+            .iter()
+            .map(|item| {
+                let keys = self.commands.channels.inbox(item.user.as_str());
+                evalsha(script, &keys, |call| {
+                    call.arg(self.channel(item.user)).arg(item.id).arg(item.payload);
+                    call.arg(self.retention.size).arg(self.ttl());
+                })
+            })
+            .collect();
         let answers: Vec<(u8, String, u64, u64)> =
-            self.commands.scripted(command, script, &pipeline).await?;
+            self.commands.scripted(command, script, calls).await?;
         answers
             .into_iter()
             .map(|(is_new, cursor, unread, version)| {
@@ -136,25 +144,29 @@ impl Log {
     }
 
     pub(in crate::broker) async fn catch_up(&self, asks: &[Ask]) -> Result<Vec<Since>, Away> {
-        let mut pipeline = redis::pipe();
+        let mut calls = Vec::with_capacity(asks.len());
         for ask in asks {
             let (which, Cursor { position, at }) = match ask.start {
                 Start::Newest => ("newest", Cursor::default()),
                 Start::After(cursor) => ("after", cursor),
                 Start::Unread(position) => ("unread", Cursor { position, at: 0 }),
             };
-            pipeline.cmd("EVALSHA").arg(self.after.get_hash()).arg(3);
-            pipeline.arg(&self.commands.channels.inbox(ask.user.as_str()));
-            pipeline.arg(which).arg(position).arg(at).arg(PART).arg(PART_BYTES);
+            let keys = self.commands.channels.inbox(ask.user.as_str());
+            calls.push(evalsha(&self.after, &keys, |call| {
+                call.arg(which).arg(position).arg(at).arg(PART).arg(PART_BYTES);
+            }));
         }
-        let parts: Vec<Part> = self.commands.scripted("after", &self.after, &pipeline).await?;
+        let parts: Vec<Part> = self.commands.scripted("after", &self.after, calls).await?;
         parts.into_iter().map(since).collect()
     }
 
-    /// Registers the function for publishers, with this replica's limits.
-    pub(in crate::broker) async fn register(&self, max_payload_bytes: usize) -> Result<(), Away> {
-        let library = self.library(max_payload_bytes);
-        self.commands.load_library(&library).await
+    /// Registers the function for publishers on one master, with this replica's limits.
+    pub(super) async fn register(&self, node: &Node, max_payload_bytes: usize) -> Result<(), Away> {
+        self.commands.load_library(node, &self.library(max_payload_bytes)).await
+    }
+
+    pub(super) fn nodes(&self) -> &Nodes {
+        &self.commands.nodes
     }
 
     fn library(&self, max_payload_bytes: usize) -> String {
@@ -164,12 +176,13 @@ impl Log {
         let body = LIBRARY
             .replace("{{notify}}", &channels.function("notify"))
             .replace("{{prefix}}", &lua_string(channels.prefix()))
+            .replace("{{in_cluster}}", &channels.are_for_cluster().to_string())
             .replace("{{before}}", &lua_string(before))
             .replace("{{after}}", &lua_string(after))
             .replace("{{size}}", &self.retention.size.to_string())
             .replace("{{ttl}}", &self.ttl())
             .replace("{{max_payload_bytes}}", &max_payload_bytes.to_string());
-        format!("#!lua name={name}\n{CORE}\n{body}")
+        format!("#!lua name={name}\n{}", with_core(&self.commands, &body))
     }
 
     fn channel(&self, user: &UserId) -> String {
@@ -179,13 +192,18 @@ impl Log {
     async fn run<T: FromRedisValue>(
         &self,
         command: &'static str,
-        script: &Script,
+        script: &Arc<Script>,
         user: &UserId,
         arguments: &[String],
     ) -> Result<T, Away> {
         let keys = self.commands.channels.inbox(user.as_str());
         self.commands.script(command, script, &keys, arguments).await
     }
+}
+
+/// A whole script, or library, that begins with the core and ends with `tail`.
+fn with_core(commands: &Commands, tail: &str) -> String {
+    [CORE, "\n", tail].concat().replace("{{publish}}", commands.publish_word())
 }
 
 /// `text` as a Lua string literal, whatever bytes it has.

@@ -1,5 +1,6 @@
-//! Replicas that share a Redis: one connection that only listens (`bus`), a pool for commands, and a task
-//! that tells how many sockets each user has here (`presence`). Two of them listen to all users (`capture`).
+//! Replicas that share a Redis: a connection that only listens (`bus`), pools for commands (`nodes`), and a
+//! task that tells how many sockets each user has here (`presence`). Two of them listen to all users
+//! (`capture`). `topology` knows where Redis is.
 
 mod bus;
 mod capture;
@@ -8,11 +9,21 @@ mod commands;
 mod connect;
 mod functions;
 mod heard;
+mod inspect;
 mod log;
+mod nodes;
+mod pipeline;
+mod places;
 mod presence;
+mod pursue;
 mod resp;
+mod shards;
+mod slots;
+mod tls;
+mod topology;
 mod wire;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -28,7 +39,6 @@ use crate::config;
 use crate::notification::{Target, UserId};
 use crate::telemetry::Metrics;
 use bus::{Bus, Probes};
-use connect::Endpoint;
 use log::Log;
 use presence::{Presence, Registrar};
 
@@ -82,15 +92,13 @@ impl Redis {
         sink: Box<dyn Sink>,
     ) -> Result<Arc<Self>, BadEndpoint> {
         let Setup { channels, replica, max_payload_bytes, retention, recorder, metrics } = setup;
-        let endpoint = Endpoint::new(config)?;
-        let commands = Arc::new(Commands::connect(&endpoint, channels.clone(), metrics.clone())?);
+        let commands = Arc::new(Commands::new(config, channels, metrics.clone())?);
         let log = Arc::new(Log::new(commands.clone(), retention));
         let (link, probes) = (Arc::<Link>::default(), Arc::<Probes>::default());
         let vacancy = Arc::<Notify>::default();
-        let capture = recorder.map(|recorder| {
+        // There is no sharded PSUBSCRIBE.
+        let capture = recorder.filter(|_| !commands.is_sharded()).map(|recorder| {
             capture::start(capture::Parts {
-                endpoint: endpoint.clone(),
-                channels: channels.clone(),
                 commands: commands.clone(),
                 replica: replica.clone(),
                 recorder,
@@ -100,8 +108,8 @@ impl Redis {
             })
         });
         let bus = Bus {
-            endpoint,
-            channels,
+            nodes: commands.nodes.clone(),
+            channels: commands.channels.clone(),
             replica: replica.clone(),
             interest: interest.clone(),
             sink,
@@ -110,6 +118,8 @@ impl Redis {
             metrics,
             max_payload_bytes,
             vacancy,
+            is_sharded: commands.is_sharded(),
+            doubted: HashSet::new(),
         };
         tokio::spawn(bus.run());
         if retention.size > 0 {

@@ -14,6 +14,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::bus::Probes;
 use super::commands::Commands;
+use super::connect::Node;
+use super::slots::slot;
 use crate::broker::{Away, Claim, Interest};
 use crate::notification::UserId;
 
@@ -66,12 +68,12 @@ pub(super) struct Presence {
     waiting: HashMap<UserId, Vec<oneshot::Sender<Claim>>>,
     /// Changes that could not be told yet.
     untold: HashMap<UserId, usize>,
-    set: Script,
-    heartbeat: Script,
-    bury: Script,
+    set: Arc<Script>,
+    heartbeat: Arc<Script>,
+    bury: Arc<Script>,
     probe: u64,
-    /// Number of the link since which nothing told can have been lost.
-    told_since: u64,
+    /// Number of the link since which nothing told can have been lost, and who has had the books since.
+    told_since: (u64, Option<Node>),
 }
 
 impl Presence {
@@ -91,11 +93,11 @@ impl Presence {
             asks,
             waiting: HashMap::new(),
             untold: HashMap::new(),
-            set: Script::new(include_str!("scripts/presence.lua")),
-            heartbeat: Script::new(include_str!("scripts/heartbeat.lua")),
-            bury: Script::new(include_str!("scripts/bury.lua")),
+            set: Arc::new(Script::new(include_str!("scripts/presence.lua"))),
+            heartbeat: Arc::new(Script::new(include_str!("scripts/heartbeat.lua"))),
+            bury: Arc::new(Script::new(include_str!("scripts/bury.lua"))),
             probe: 0,
-            told_since: 1,
+            told_since: (1, None),
         };
         (presence, registrar)
     }
@@ -207,12 +209,16 @@ impl Presence {
 
     async fn beat(&mut self) {
         // Behind a new link may be a Redis with older data: a restored one, or a promoted copy.
-        let link = self.probes.links();
-        if link > self.told_since {
+        let (link, keeper) = (self.probes.links(), self.keeper().await);
+        let (told_on, told_to) = &self.told_since;
+        let is_another = told_to.is_some() && keeper.is_some() && keeper != *told_to;
+        if link > *told_on || is_another {
             if !self.bury(&self.replica, 0).await {
                 return;
             }
-            self.told_since = link;
+            self.told_since = (link, keeper);
+        } else if told_to.is_none() {
+            self.told_since.1 = keeper;
         }
         let keys = [self.commands.channels.presence_replicas()];
         let arguments = [self.replica.clone(), DEAD_AFTER.to_string()];
@@ -231,6 +237,12 @@ impl Presence {
         if self.commands.probe(&self.replica, self.probe).await.is_ok() {
             self.probes.published.store(self.probe, Ordering::Relaxed);
         }
+    }
+
+    /// The master that has the books.
+    async fn keeper(&self) -> Option<Node> {
+        let map = self.commands.nodes.map().await.ok()?;
+        map.owner(slot(&self.commands.channels.presence_users())).cloned()
     }
 
     /// Tells whether it was done to the end.

@@ -75,11 +75,11 @@ fn array<'a>(
         Some(Bulk::Whole(channel)) => channel,
         Some(Bulk::TooLong(_)) => return Err(Malformed),
     };
-    if kind != b"message" && kind != b"pmessage" {
+    if !matches!(kind, b"message" | b"smessage" | b"pmessage") {
         let Some((b':', _)) = cursor.line()? else { return Ok(None) };
         return Ok(Some(match kind {
-            b"subscribe" | b"psubscribe" => Reply::Subscribed(channel),
-            b"unsubscribe" => Reply::Unsubscribed(channel),
+            b"subscribe" | b"ssubscribe" | b"psubscribe" => Reply::Subscribed(channel),
+            b"unsubscribe" | b"sunsubscribe" => Reply::Unsubscribed(channel),
             _ => Reply::Other,
         }));
     }
@@ -162,11 +162,17 @@ mod tests {
 
     #[test]
     fn replies_are_read() {
-        let cases: [(&[u8], Reply<'_>); 10] = [
+        let cases: [(&[u8], Reply<'_>); 13] = [
             (MESSAGE, Reply::Message { channel: b"ch", payload: b"hello" }),
             (b"*3\r\n$9\r\nsubscribe\r\n$2\r\nch\r\n:1\r\n", Reply::Subscribed(b"ch")),
             (b"*3\r\n$11\r\nunsubscribe\r\n$2\r\nch\r\n:0\r\n", Reply::Unsubscribed(b"ch")),
             (b"*3\r\n$11\r\nunsubscribe\r\n$-1\r\n:0\r\n", Reply::Unsubscribed(b"")),
+            (
+                b"*3\r\n$8\r\nsmessage\r\n$2\r\nch\r\n$2\r\n{}\r\n",
+                Reply::Message { channel: b"ch", payload: b"{}" },
+            ),
+            (b"*3\r\n$10\r\nssubscribe\r\n$2\r\nch\r\n:1\r\n", Reply::Subscribed(b"ch")),
+            (b"*3\r\n$12\r\nsunsubscribe\r\n$2\r\nch\r\n:0\r\n", Reply::Unsubscribed(b"ch")),
             (b"*2\r\n$4\r\npong\r\n$0\r\n\r\n", Reply::Ok),
             (b"+OK\r\n", Reply::Ok),
             (b"-NOPERM no\r\n", Reply::Error("NOPERM no")),

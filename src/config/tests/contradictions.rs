@@ -47,10 +47,10 @@ fn options_that_contradict_each_other_are_problems() {
             &[("CAMPANILE_TOKEN_COOKIE", "token"), ("CAMPANILE_ALLOWED_ORIGINS", "*")],
             "CAMPANILE_TOKEN_COOKIE",
         ),
-        (&[("CAMPANILE_REDIS_CA_FILE", file)], "not a rediss:// address"),
+        (&[("CAMPANILE_REDIS_CA_FILE", file)], "not a rediss… address"),
         (
             &[("CAMPANILE_REDIS_CA_FILE", file), ("CAMPANILE_REDIS_URL", "redis://cache")],
-            "not a rediss:// address",
+            "not a rediss… address",
         ),
         (
             &[("CAMPANILE_REDIS_CERT_FILE", file), ("CAMPANILE_REDIS_URL", "rediss://cache")],
@@ -65,6 +65,22 @@ fn options_that_contradict_each_other_are_problems() {
         let found = problems(variables);
         assert_eq!(found.len(), 1, "{variables:?}: {found:#?}");
         assert!(found[0].contains(text), "{variables:?}: {found:#?}");
+    }
+}
+
+#[test]
+fn sharded_pub_sub_wants_a_cluster_and_the_user_as_hash_tag() {
+    let sharded = ("CAMPANILE_PUBSUB", "sharded");
+    let cluster = ("CAMPANILE_REDIS_URL", "redis+cluster://cache");
+    let tagged = ("CAMPANILE_CHANNEL", "user:{{user_id}}:notifications");
+    assert_eq!(read(&[sharded, cluster, tagged]).unwrap().0.redis.pubsub, PubSub::Sharded);
+    for address in ["redis://cache", "redis+sentinel://cache/m"] {
+        let found = problems(&[sharded, ("CAMPANILE_REDIS_URL", address), tagged]);
+        assert!(found[0].contains("(CAMPANILE_PUBSUB)") && found.len() == 1, "{found:?}");
+    }
+    for channel in ["user:{user_id}:n", "{a}:{{user_id}}", "user:{{user_id}", "{:{{user_id}}"] {
+        let found = problems(&[sharded, cluster, ("CAMPANILE_CHANNEL", channel)]);
+        assert!(found[0].contains("is not the user") && found.len() == 1, "{channel}: {found:?}");
     }
 }
 

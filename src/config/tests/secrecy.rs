@@ -19,7 +19,9 @@ fn no_secret_shows_in_problems_or_warnings() {
         ("CAMPANILE_REDIS_URL", "redis://:hunter2/x@cache"),
         ("CAMPANILE_REDIS_URL", "redis://:x#hunter2@cache"),
         ("CAMPANILE_REDIS_URL", "redis://cache/hunter2"),
-        ("CAMPANILE_REDIS_URL", "redis+sentinel://:hunter2@a,b/mymaster"),
+        ("CAMPANILE_REDIS_URL", "redis+sentinel://:hunter2@a,b"),
+        ("CAMPANILE_REDIS_URL", "redis+sentinel://a/m?sentinel_pasword=hunter2"),
+        ("CAMPANILE_REDIS_URL", "redis+cluster://:hunter2@a,b/hunter2"),
     ];
     for variable in bad {
         let error = Config::from_args(&args(&[variable]), JwtKey::Required).unwrap_err();

@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout};
 
+use super::cluster::Cluster;
 use super::http::{self, Response};
 use super::metrics::Metrics;
 use super::ports;
 use super::process::{Output, Process};
 use super::proxy::Proxy;
 use super::redis::Redis;
+use super::sentinel::Sentinel;
 use super::token;
 use super::wait::{PATIENCE, until};
 
@@ -43,8 +45,23 @@ impl Builder {
         self.redis_at(redis, proxy.address())
     }
 
-    fn redis_at(mut self, redis: &Redis, address: SocketAddr) -> Self {
-        self = self.env("CAMPANILE_REDIS_URL", &redis.url_through(address));
+    /// The master that these sentinels name.
+    pub(crate) fn sentinel(self, sentinel: &Sentinel) -> Self {
+        self.redis_by(&sentinel.url(), sentinel.any())
+    }
+
+    /// This cluster.
+    pub(crate) fn cluster(self, cluster: &Cluster) -> Self {
+        self.redis_by(&cluster.url(), cluster.any())
+    }
+
+    fn redis_at(self, redis: &Redis, address: SocketAddr) -> Self {
+        self.redis_by(&redis.url_through(address), redis)
+    }
+
+    /// `url`, with the certificates that `redis` wants.
+    fn redis_by(mut self, url: &str, redis: &Redis) -> Self {
+        self = self.env("CAMPANILE_REDIS_URL", url);
         if let Some(files) = redis.certificates() {
             self = self.env("CAMPANILE_REDIS_CA_FILE", &files.ca.to_string_lossy());
             if redis.wants_client_certificate() {

@@ -5,6 +5,7 @@
 #![expect(dead_code, reason = "a vocabulary for tests is wider than the tests of any one day")]
 
 pub(crate) mod client;
+pub(crate) mod cluster;
 pub(crate) mod garbage;
 pub(crate) mod gateway;
 pub(crate) mod handshake;
@@ -19,6 +20,7 @@ pub(crate) mod raw;
 pub(crate) mod redis;
 pub(crate) mod refusal;
 pub(crate) mod seed;
+pub(crate) mod sentinel;
 pub(crate) mod sse;
 pub(crate) mod swarm;
 pub(crate) mod tls;

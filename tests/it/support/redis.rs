@@ -20,7 +20,7 @@ use super::tls::Certificates;
 use super::wait::{PATIENCE, seen, within};
 
 /// The user that the harness itself signs in as once a server has users or a password.
-const ADMIN: (&str, &str) = ("harness", "of-the-tests");
+pub(crate) const ADMIN: (&str, &str) = ("harness", "of-the-tests");
 
 /// A running redis-server; dropping it kills the process and removes its directory.
 pub(crate) struct Redis {
@@ -36,7 +36,18 @@ pub(crate) struct Redis {
 pub(crate) struct Builder {
     login: Option<(String, String)>,
     tls: Option<ClientCertificates>,
+    signed_by: Option<Certificates>,
+    role: Role,
     lines: Vec<String>,
+}
+
+/// What the server is to others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Role {
+    #[default]
+    Alone,
+    Sentinel,
+    ClusterNode,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +91,36 @@ impl Builder {
         self
     }
 
+    /// With these certificates instead of fresh ones, as others of the same authority.
+    pub(crate) fn signed_by(mut self, certificates: &Certificates) -> Self {
+        self.signed_by = Some(certificates.clone());
+        self
+    }
+
+    /// `redis-server --sentinel`.
+    pub(crate) fn sentinel(mut self) -> Self {
+        self.role = Role::Sentinel;
+        self
+    }
+
+    /// Cluster mode; it belongs to no cluster yet.
+    pub(crate) fn cluster_node(mut self) -> Self {
+        self.role = Role::ClusterNode;
+        self
+    }
+
+    /// Speaks to others of its kind as the user of the harness, and with TLS where it has that.
+    pub(crate) fn with_peers(self) -> Self {
+        let (user, secret) = ADMIN;
+        let is_open = self.login.is_none();
+        let peer = if is_open {
+            self
+        } else {
+            self.config(&format!("masteruser {user}")).config(&format!("masterauth {secret}"))
+        };
+        if peer.tls.is_none() { peer } else { peer.config("tls-replication yes") }
+    }
+
     /// One more line of redis.conf.
     pub(crate) fn config(mut self, line: &str) -> Self {
         self.lines.push(line.into());
@@ -101,11 +142,13 @@ impl Builder {
 
     fn spawn(self) -> Redis {
         let directory = tempfile::tempdir().expect("makes a directory");
-        let certificates = self.tls.map(|_| Certificates::write_into(directory.path()));
+        let certificates = self.tls.map(|_| {
+            self.signed_by.clone().unwrap_or_else(|| Certificates::write_into(directory.path()))
+        });
         let address = ports::free();
         let file = self.file(address, directory.path(), certificates.as_ref());
         std::fs::write(directory.path().join("redis.conf"), file).expect("writes redis.conf");
-        let process = Mutex::new(spawn(directory.path()));
+        let process = Mutex::new(spawn(directory.path(), self.role));
         Redis { process, address, options: self, certificates, directory }
     }
 
@@ -132,6 +175,14 @@ impl Builder {
                 certificates.server.key.display(),
             )
             .expect("writes to a string");
+        }
+        if self.role == Role::ClusterNode {
+            let bus = ports::free().port();
+            write!(file, "cluster-enabled yes\ncluster-port {bus}\ncluster-node-timeout 1000\n")
+                .expect("writes to a string");
+            if self.tls.is_some() {
+                file.push_str("tls-cluster yes\n");
+            }
         }
         for line in &self.lines {
             writeln!(file, "{line}").expect("writes to a string");
@@ -160,10 +211,14 @@ impl Redis {
         self.url_through(self.address)
     }
 
+    /// User and password of [`Redis::url`].
+    pub(crate) fn login(&self) -> Option<(&str, &str)> {
+        self.options.login.as_ref().map(|(user, secret)| (user.as_str(), secret.as_str()))
+    }
+
     /// [`Redis::url`] with another host and port, such as a proxy's.
     pub(crate) fn url_through(&self, address: SocketAddr) -> String {
-        let login = self.options.login.as_ref();
-        self.url_of(address, login.map(|(user, secret)| (user.as_str(), secret.as_str())))
+        self.url_of(address, self.login())
     }
 
     /// The files a client of a TLS server needs.
@@ -178,6 +233,11 @@ impl Redis {
 
     pub(crate) fn pid(&self) -> u32 {
         self.process().pid()
+    }
+
+    /// Whether it does not run.
+    pub(crate) fn exited(&self) -> bool {
+        self.process().exited().is_some()
     }
 
     /// The server's log since its last start.
@@ -199,7 +259,7 @@ impl Redis {
     /// Starts it again on the same port and directory, ending it first if it still runs.
     pub(crate) async fn restart(&self) {
         self.kill();
-        *self.process() = spawn(self.directory.path());
+        *self.process() = spawn(self.directory.path(), self.options.role);
         if let Err(log) = self.wait_ready().await {
             panic!("redis-server did not come back:\n{log}");
         }
@@ -330,8 +390,13 @@ pub(crate) async fn publish(
     answer.unwrap_or_else(|error| panic!("Redis: {error}")).0.1
 }
 
-fn spawn(directory: &Path) -> Process {
-    Process::spawn(Command::new("redis-server").arg(directory.join("redis.conf")))
+fn spawn(directory: &Path, role: Role) -> Process {
+    let mut command = Command::new("redis-server");
+    command.arg(directory.join("redis.conf"));
+    if role == Role::Sentinel {
+        command.arg("--sentinel");
+    }
+    Process::spawn(&mut command)
 }
 
 fn tls_certificates(files: &Certificates) -> TlsCertificates {

@@ -24,12 +24,13 @@ pub(super) enum Role {
 pub(super) struct Leases {
     commands: Arc<Commands>,
     replica: String,
-    script: Script,
+    script: Arc<Script>,
 }
 
 impl Leases {
     pub(super) fn new(commands: Arc<Commands>, replica: String) -> Self {
-        Self { commands, replica, script: Script::new(include_str!("../scripts/lease.lua")) }
+        let script = Arc::new(Script::new(include_str!("../scripts/lease.lua")));
+        Self { commands, replica, script }
     }
 
     /// Whether one could be taken.

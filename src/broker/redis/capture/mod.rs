@@ -13,9 +13,8 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 
-use super::channels::Channels;
 use super::commands::Commands;
-use super::connect::Endpoint;
+use super::nodes::Nodes;
 use super::wire::{Ended, Wire};
 use crate::broker::Record;
 use crate::telemetry::Metrics;
@@ -57,8 +56,6 @@ impl Handle {
 
 /// What a [`Capture`] needs to know.
 pub(super) struct Parts {
-    pub(super) endpoint: Endpoint,
-    pub(super) channels: Channels,
     pub(super) commands: Arc<Commands>,
     pub(super) replica: String,
     pub(super) recorder: Arc<dyn Record>,
@@ -69,7 +66,7 @@ pub(super) struct Parts {
 }
 
 struct Capture {
-    endpoint: Endpoint,
+    nodes: Arc<Nodes>,
     pattern: String,
     replica: String,
     leases: Leases,
@@ -82,10 +79,11 @@ struct Capture {
 
 /// Starts on the current runtime, for ever or until it is stopped.
 pub(super) fn start(parts: Parts) -> Handle {
-    let Parts { endpoint, channels, commands, replica, recorder, metrics, .. } = parts;
+    let Parts { commands, replica, recorder, metrics, .. } = parts;
+    let (nodes, channels) = (commands.nodes.clone(), commands.channels.clone());
     let (stop, stops) = mpsc::channel(1);
     let capture = Capture {
-        endpoint,
+        nodes,
         pattern: channels.every_user(),
         leases: Leases::new(commands, replica.clone()),
         replica,
@@ -133,8 +131,8 @@ impl Capture {
             }
             if complained.is_none_or(|at: Instant| at.elapsed() > COMPLAIN_EVERY) {
                 complained = Some(Instant::now());
-                let redis = self.endpoint.address();
-                tracing::warn!(redis, reason = ended, "not listening to all users; trying again");
+                let redis = &self.nodes.topology;
+                tracing::warn!(%redis, reason = ended, "not listening to all users; trying again");
             }
             sleep(backoff.mul_f64(fastrand::f64())).await;
             backoff = (backoff * 2).min(MAX_BACKOFF);
@@ -154,7 +152,8 @@ impl Capture {
 
     /// One link; `Ok` when there is no lease for it (any more).
     async fn serve(&mut self) -> Result<(), Ended> {
-        let mut wire = Wire::open(&self.endpoint).await?;
+        let (mut wire, node) = Wire::open(&self.nodes).await?;
+        let mut map = self.nodes.watch();
         wire.send(&[b"PSUBSCRIBE", self.pattern.as_bytes()]).await?;
         wire.unconfirmed = 1;
         // First to hear, then to hold: whoever has a lease listens.
@@ -188,6 +187,11 @@ impl Capture {
                     wire.send(&[b"PING"]).await?;
                     wire.asked.get_or_insert_with(Instant::now);
                     self.renew().await?;
+                }
+                _ = map.changed() => {
+                    if !map.borrow_and_update().masters().contains(&node) {
+                        return Err(format!("{node} is no master any more"));
+                    }
                 }
                 () = self.vacancy.notified() => self.renew().await?,
                 () = until(self.hearing.due()) => self.hearing.release_due(),

@@ -88,6 +88,9 @@ end
 
 local function text(n) return string.format('%.0f', n) end
 
+-- PUBLISH, or SPUBLISH: what stands in double braces is filled in when the script is made.
+local function say(channel, message) redis.call('{{publish}}', channel, message) end
+
 -- Appends once per id. Answers { 1 if new, cursor, unread, version }. With `quiet` replicas hear where it is
 -- and not what it is: they have heard that already.
 local function append(box, channel, id, payload, size, ttl, quiet)
@@ -107,7 +110,7 @@ local function append(box, channel, id, payload, size, ttl, quiet)
   local at = cursor(position, now)
   local kind, told = '@', payload
   if quiet then kind, told = '+', '' end
-  redis.call('PUBLISH', channel, heard(kind, { at, before, text(unread), text(version) }, id, told))
+  say(channel, heard(kind, { at, before, text(unread), text(version) }, id, told))
   return { 1, at, unread, version }
 end
 
@@ -120,7 +123,7 @@ local function mark(box, channel, id, as)
   redis.call('HSET', box.ids, id, found.position .. ':' .. as .. ':' .. text(found.at))
   if as == 'd' then redis.call('HSET', box.entries, found.position, #id .. ':' .. id) end
   local unread, version = count(box, was_unread and -1 or 0)
-  redis.call('PUBLISH', channel, heard('!' .. as .. ' ', { text(unread), text(version) }, id, ''))
+  say(channel, heard('!' .. as .. ' ', { text(unread), text(version) }, id, ''))
   return { 1, unread, version }
 end
 
@@ -129,7 +132,7 @@ local function mark_all(box, channel)
   local unread = number(box, 'unread')
   redis.call('HSET', box.state, 'read', text(number(box, 'last')))
   local left, version = count(box, -unread)
-  redis.call('PUBLISH', channel, heard('!a ', { text(left), text(version) }, '', ''))
+  say(channel, heard('!a ', { text(left), text(version) }, '', ''))
   return { 1, left, version }
 end
 

@@ -49,6 +49,10 @@ local function notify(keys, args)
   if not is_user(user) then
     return redis.error_reply('INVALID user_id: 1 to 256 bytes without control characters')
   end
+  -- A cluster has looked for the node by what it takes for the hash tag.
+  if {{in_cluster}} and string.find(user, '[{}]') then
+    return redis.error_reply('INVALID user_id: in a cluster, ids with braces are published for over HTTP only')
+  end
   if #payload > {{max_payload_bytes}} then
     return redis.error_reply('INVALID too_large: the payload exceeds {{max_payload_bytes}} bytes')
   end
