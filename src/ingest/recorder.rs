@@ -1,9 +1,12 @@
 //! Puts what was published plainly into the logs of its users: behind delivery, and never in its way.
 
+use std::collections::HashSet;
+use std::collections::hash_map::RandomState;
 use std::future::Future;
+use std::hash::BuildHasher;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -61,6 +64,10 @@ struct Entry {
 /// What waits, and where it is counted.
 struct Load {
     bytes: AtomicUsize,
+    /// Of each that waits, the hash of user and id: a replica that holds a socket of the user and listens to
+    /// all users too is offered it twice. Appended once is not known for ever, only until it is trimmed.
+    waiting: Mutex<HashSet<u64>>,
+    hasher: RandomState,
     metrics: Arc<Metrics>,
 }
 
@@ -75,17 +82,31 @@ impl Entry {
 }
 
 impl Load {
-    fn take(&self, entry: &Entry) -> bool {
+    /// `Err` with the result to count, if it need not, or cannot, wait.
+    fn take(&self, entry: &Entry) -> Result<(), &'static str> {
+        if !self.waiting().insert(self.hash(entry)) {
+            return Err("known");
+        }
         let bytes = entry.bytes();
         if self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > MAX_BYTES {
             self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-            return false;
+            self.waiting().remove(&self.hash(entry));
+            return Err("dropped");
         }
         self.metrics.capture_queue_items.inc();
-        true
+        Ok(())
+    }
+
+    fn hash(&self, entry: &Entry) -> u64 {
+        self.hasher.hash_one((entry.user.as_str(), &*entry.id))
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashSet<u64>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn release(&self, entry: &Entry) {
+        self.waiting().remove(&self.hash(entry));
         self.bytes.fetch_sub(entry.bytes(), Ordering::Relaxed);
         self.metrics.capture_queue_items.dec();
     }
@@ -99,7 +120,12 @@ impl Recorder {
     /// Both ends of the queue.
     pub fn new(metrics: Arc<Metrics>) -> (Self, Recording) {
         let (sender, asks) = mpsc::channel(MAX_ITEMS);
-        let load = Arc::new(Load { bytes: AtomicUsize::new(0), metrics });
+        let load = Arc::new(Load {
+            bytes: AtomicUsize::new(0),
+            waiting: Mutex::default(),
+            hasher: RandomState::new(),
+            metrics,
+        });
         let recorder = Self { asks: sender, load: load.clone() };
         (recorder, Recording { asks, load, refused: None, complained: None })
     }
@@ -108,8 +134,8 @@ impl Recorder {
 impl Record for Recorder {
     fn record(&self, user: &UserId, id: &str, payload: &str) {
         let entry = Entry { user: user.clone(), id: id.into(), payload: payload.into() };
-        if !self.load.take(&entry) {
-            return self.load.count("dropped");
+        if let Err(result) = self.load.take(&entry) {
+            return self.load.count(result);
         }
         if let Err(refused) = self.asks.try_send(Ask::Append(entry)) {
             if let Ask::Append(entry) = refused.into_inner() {
@@ -244,7 +270,7 @@ mod tests {
         for id in ["a", "b", "a", "c"] {
             recorder.record(&ada, id, "{}");
         }
-        assert_eq!(metrics.capture_queue_items.get(), 4);
+        assert_eq!(metrics.capture_queue_items.get(), 3, "what waits already is not kept twice");
         tokio::spawn(recording.run(broker.clone()));
         recorder.settled().await;
         let entries = broker.list(&ada, 0, 9, false).await.unwrap();

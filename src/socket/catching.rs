@@ -18,8 +18,8 @@ use crate::telemetry::{Metrics, Replay};
 
 /// Pause after Redis did not answer in the middle of a replay.
 const PAUSE: Duration = Duration::from_millis(500);
-/// A part of a log has a bound of its own.
-const ONE_PART: Quota = Quota { frames: usize::MAX, bytes: usize::MAX };
+/// While a client catches up, what is sent has bounds of its own: one part, and what it asks for.
+pub(super) const CATCHING_UP: Quota = Quota { frames: usize::MAX, bytes: usize::MAX };
 
 /// What a connection begins with.
 #[derive(Debug, Default)]
@@ -37,6 +37,14 @@ pub(super) struct Catching {
     held: Held,
     /// The outbox is empty, or the connection is over.
     pub(super) drained: Rc<Notify>,
+}
+
+/// One that was written, or is about to be.
+#[derive(Default)]
+struct Part {
+    end: Cursor,
+    ids: Vec<Box<str>>,
+    has_more: bool,
 }
 
 impl Catching {
@@ -76,28 +84,29 @@ impl Conn {
             replayed: since.as_ref().map_or(0, |since| since.total),
         };
         self.say(lane, self.dialect.write(&hello));
-        let end = since.as_ref().map(Since::end);
-        let goes_on = match (resume, &since) {
-            (Some(_), Some(since)) => {
-                let result = if since.whole { Replay::Recovered } else { Replay::Lost };
-                lane.rig.metrics.replayed(result);
-                self.replay(lane, user, since)
-            }
-            _ => self.go_live(lane, Cursor::default(), &[]),
+        let (Some(start), Some(since)) = (resume, since) else {
+            return self.go_live_at_once(lane);
         };
-        match (goes_on, end) {
-            (false, _) => {}
-            (true, Some(end)) => {
-                let start = resume.unwrap_or(Start::After(end));
-                let rest = self.clone().replay_rest(lane.clone(), user.clone(), start, end);
-                actix_rt::spawn(rest);
-            }
-            (true, None) => self.close(lane, CloseReason::TooSlow),
+        let result = if since.whole { Replay::Recovered } else { Replay::Lost };
+        lane.rig.metrics.replayed(result);
+        let part = self.replay(lane, user, &since);
+        if part.has_more || self.to_drain().is_some() || self.go_live(lane, &part) {
+            let rest = self.clone().replay_rest(lane.clone(), user.clone(), start, part);
+            actix_rt::spawn(rest);
         }
     }
 
-    /// Writes one part; whether there is more.
-    fn replay(self: &Rc<Self>, lane: &Rc<Lane>, user: &UserId, since: &Since) -> bool {
+    /// Of a client that has nothing to catch up with.
+    fn go_live_at_once(self: &Rc<Self>, lane: &Rc<Lane>) {
+        let nothing = Part::default();
+        if self.go_live(lane, &nothing) {
+            // More was heard within the handshake than may wait.
+            self.close(lane, CloseReason::TooSlow);
+        }
+    }
+
+    /// Writes one part.
+    fn replay(self: &Rc<Self>, lane: &Rc<Lane>, user: &UserId, since: &Since) -> Part {
         let received = Instant::now();
         let mut ids: Vec<Box<str>> = Vec::with_capacity(since.entries.len());
         for entry in &since.entries {
@@ -109,24 +118,21 @@ impl Conn {
             ids.push(notification.id_text().into());
             let parcel = Parcel::replay(notification, entry.cursor, !entry.unread, received);
             if let Some(frame) = parcel.frame(self.dialect.form()).cloned() {
-                self.send_within(lane, &frame, Some(&Arc::new(parcel)), ONE_PART);
+                self.send(lane, &frame, Some(&Arc::new(parcel)));
             }
         }
         self.state.borrow_mut().floor = since.end();
-        if since.has_more() {
-            return true;
-        }
-        self.go_live(lane, since.end(), &ids)
+        Part { end: since.end(), ids, has_more: since.has_more() }
     }
 
     /// Delivers what was held; whether some of it has to be read in the log. What was held was heard since
     /// before the part was read, so nothing is between the two.
-    fn go_live(self: &Rc<Self>, lane: &Rc<Lane>, through: Cursor, ids: &[Box<str>]) -> bool {
+    fn go_live(self: &Rc<Self>, lane: &Rc<Lane>, part: &Part) -> bool {
         let mut state = self.state.borrow_mut();
         let Some(catching) = state.catching.as_mut() else { return false };
         let held = std::mem::take(&mut catching.held);
         lane.rig.metrics.queued(held.bytes(), 0);
-        let release = held.release(through, ids);
+        let release = held.release(part.end, &part.ids);
         if !release.read_again {
             state.catching = None;
         }
@@ -137,24 +143,24 @@ impl Conn {
         release.read_again
     }
 
-    /// The parts after the first, each when the one before is written.
-    async fn replay_rest(self: Rc<Self>, lane: Rc<Lane>, user: UserId, start: Start, end: Cursor) {
-        let mut end = end;
+    /// The parts after the first, each when the one before is written; then what was held.
+    async fn replay_rest(self: Rc<Self>, lane: Rc<Lane>, user: UserId, start: Start, first: Part) {
+        let mut part = first;
         while self.drained().await {
+            if !part.has_more && !self.go_live(&lane, &part) {
+                return;
+            }
             let start = match start {
-                Start::Unread(_) => Start::Unread(end.position),
-                Start::After(_) | Start::Newest => Start::After(end),
+                Start::Unread(_) => Start::Unread(part.end.position),
+                Start::After(_) | Start::Newest => Start::After(part.end),
             };
             match lane.rig.recovery.read(Ask { user: user.clone(), start }).await {
                 Ok(since) => {
                     if !since.whole {
                         lane.rig.metrics.replayed(Replay::Lost);
-                        self.tell_gap(&lane, since.begin(end), since.summary.count);
+                        self.tell_gap(&lane, since.begin(part.end), since.summary.count);
                     }
-                    end = since.end();
-                    if !self.replay(&lane, &user, &since) {
-                        return;
-                    }
+                    part = self.replay(&lane, &user, &since);
                 }
                 Err(away) => {
                     tracing::debug!(%away, "a replay goes on later");

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::time::timeout;
 
+use super::catching::CATCHING_UP;
 use super::{Conn, Lane};
 use crate::delivery::Parcel;
-use crate::hub::Quota;
 use crate::session::CloseReason;
 
 /// Frames handed to the kernel in one call.
@@ -22,17 +22,6 @@ impl Conn {
         lane: &Rc<Lane>,
         frame: &Bytes,
         parcel: Option<&Arc<Parcel>>,
-    ) {
-        self.send_within(lane, frame, parcel, lane.rig.quota);
-    }
-
-    /// The same under another quota.
-    pub(super) fn send_within(
-        self: &Rc<Self>,
-        lane: &Rc<Lane>,
-        frame: &Bytes,
-        parcel: Option<&Arc<Parcel>>,
-        quota: Quota,
     ) {
         let mut state = self.state.borrow_mut();
         if state.ending.is_some() {
@@ -53,6 +42,7 @@ impl Conn {
                 Err(_) => {}
             }
         }
+        let quota = if state.catching.is_some() { CATCHING_UP } else { lane.rig.quota };
         let pushed = state.outbox.push(frame.clone(), written, parcel.cloned(), quota);
         let open = self.stream.get().is_some();
         let start = open && !state.flushing;

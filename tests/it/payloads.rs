@@ -6,13 +6,13 @@ use serde_json::json;
 
 use crate::support::client::Client;
 use crate::support::gateway::Gateway;
-use crate::support::redis::Redis;
+use crate::support::redis::{Redis, publish as publish_on};
 
 const INVALID: &str = "campanile_notifications_invalid_total";
 const RECEIVED: &str = "campanile_notifications_received_total";
 
 async fn publish(redis: &Redis, channel: &str, payload: &[u8]) -> usize {
-    redis.ask(redis::cmd("PUBLISH").arg(channel).arg(payload)).await
+    publish_on(&mut redis.connection().await, channel, payload).await
 }
 
 fn channel(user: &str) -> String {
