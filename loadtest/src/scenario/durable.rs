@@ -217,13 +217,13 @@ impl Bench<'_> {
     }
 
     /// Waits for the warm-up, then meters the measured time.
-    async fn window(&mut self, who: &str, published: impl Fn() -> u64) -> Result<Part> {
+    async fn window(&mut self, who: &str, count: impl Fn() -> u64) -> Result<Part> {
         self.common.wait(self.round, &format!("{who}: warm-up"), self.args.warm_up).await;
-        let (redis, before) = (self.console.usage()?, published());
+        let (redis, before) = (self.console.usage()?, count());
         let meter = Meter::start(&self.target.processes())?;
         self.common.wait(self.round, who, self.args.seconds).await;
         let usage = meter.stop()?;
-        let (after, publishes) = (self.console.usage()?, published() - before);
+        let (after, publishes) = (self.console.usage()?, count() - before);
         ensure!(publishes > 0, "nothing was published ({who}): is there a gateway on this Redis?");
         let each = |seconds: f64| ratio(seconds * 1e6, float(publishes));
         Ok(Part {
