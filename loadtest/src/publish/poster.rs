@@ -1,13 +1,14 @@
 //! `POST /api/publish` with arrays, on several connections, each with a request under way.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread::{self, JoinHandle, park_timeout};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 
 use super::template::Template;
 use crate::client::head_end;
@@ -16,14 +17,25 @@ use crate::target::HttpAddress;
 
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Pause after a refusal.
+const RETRY: Duration = Duration::from_millis(200);
 /// Longest answer taken, bytes; that to 1,000 notifications has about 120 KB.
 const MAX_ANSWER: usize = 16 << 20;
+
+/// What was posted.
+#[derive(Default)]
+pub(crate) struct Posted {
+    /// Notifications that the gateway has accepted.
+    pub(crate) accepted: u64,
+    /// Requests that it has refused for the moment, by reason.
+    pub(crate) refusals: BTreeMap<String, u64>,
+}
 
 /// Posts until stopped; dropping it stops it after the requests under way.
 pub(crate) struct Poster {
     stop: Arc<AtomicBool>,
     accepted: Arc<AtomicU64>,
-    threads: Vec<JoinHandle<Result<()>>>,
+    threads: Vec<JoinHandle<Result<BTreeMap<String, u64>>>>,
 }
 
 impl Poster {
@@ -70,14 +82,17 @@ impl Poster {
         self.accepted.load(Ordering::Acquire)
     }
 
-    /// Stops after the requests under way; returns what was accepted in all.
-    pub(crate) async fn stop(mut self) -> Result<u64> {
+    /// Stops after the requests under way.
+    pub(crate) async fn stop(mut self) -> Result<Posted> {
         self.stop.store(true, Ordering::Release);
+        let mut refusals = BTreeMap::new();
         for thread in std::mem::take(&mut self.threads) {
             let joined = tokio::task::spawn_blocking(|| thread.join()).await?;
-            joined.map_err(|_| anyhow!("a poster panicked"))??;
+            for (reason, count) in joined.map_err(|_| anyhow!("a poster panicked"))?? {
+                *refusals.entry(reason).or_default() += count;
+            }
         }
-        Ok(self.accepted())
+        Ok(Posted { accepted: self.accepted(), refusals })
     }
 }
 
@@ -110,7 +125,8 @@ struct Work<N> {
 }
 
 impl<N: Iterator<Item = u64>> Work<N> {
-    fn run(mut self) -> Result<()> {
+    fn run(mut self) -> Result<BTreeMap<String, u64>> {
+        let mut refusals = BTreeMap::new();
         let elements = std::mem::take(&mut self.elements);
         let mut elements = elements.iter().cycle();
         let mut body = Vec::new();
@@ -128,19 +144,24 @@ impl<N: Iterator<Item = u64>> Work<N> {
             let head = format!("{}{}\r\n\r\n", self.head, body.len());
             self.stream.write_all(head.as_bytes()).context("publishing over HTTP")?;
             self.stream.write_all(&body).context("publishing over HTTP")?;
-            self.answer()?;
-            self.accepted.fetch_add(self.batch as u64, Ordering::AcqRel);
+            if let Some(refusal) = self.answer()? {
+                *refusals.entry(refusal).or_default() += 1;
+                park_timeout(RETRY);
+            } else {
+                self.accepted.fetch_add(self.batch as u64, Ordering::AcqRel);
+            }
         }
-        Ok(())
+        Ok(refusals)
     }
 
-    /// Reads one answer; anything but the acceptance of all elements is an error.
-    fn answer(&mut self) -> Result<()> {
+    /// Reads one answer: `None` is the acceptance of all elements, else why the gateway cannot take
+    /// them now.
+    fn answer(&mut self) -> Result<Option<String>> {
         let mut answer = Vec::new();
         let mut chunk = vec![0; 64 * 1024];
-        let body = loop {
-            if let Some(body) = body_of(&answer)? {
-                break body;
+        let (status, body) = loop {
+            if let Some(whole) = parse(&answer)? {
+                break whole;
             }
             ensure!(answer.len() <= MAX_ANSWER, "the gateway's answer is too long");
             let read = self.stream.read(&mut chunk).context("no answer to a publish over HTTP")?;
@@ -148,29 +169,31 @@ impl<N: Iterator<Item = u64>> Work<N> {
             answer.extend_from_slice(&chunk[..read]);
         };
         let body = String::from_utf8_lossy(body);
+        if status != "200" {
+            let body: String = body.chars().take(200).collect();
+            let text = format!("{status} {body}");
+            ensure!(status.starts_with('5'), "the gateway answered a publish with {text}");
+            return Ok(Some(text));
+        }
         let accepted = body.matches(r#""ok":true"#).count();
         let batch = self.batch;
         ensure!(accepted == batch, "the gateway accepted {accepted} of {batch} notifications");
-        Ok(())
+        Ok(None)
     }
 }
 
-/// The body of a 200 with a length; `None` while it is incomplete.
-fn body_of(answer: &[u8]) -> Result<Option<&[u8]>> {
+/// Status and body of an answer with a length; `None` while it is incomplete.
+fn parse(answer: &[u8]) -> Result<Option<(String, &[u8])>> {
     let Some(end) = head_end(answer) else { return Ok(None) };
     let head = String::from_utf8_lossy(&answer[..end]);
     let mut lines = head.lines();
-    let status = lines.next().unwrap_or_default();
-    if status.split(' ').nth(1) != Some("200") {
-        let body = String::from_utf8_lossy(&answer[end..]);
-        let body: String = body.chars().take(200).collect();
-        bail!("the gateway answered a publish with `{status}` {body}");
-    }
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)).unwrap_or_default();
+    let status = status.to_owned();
     let length = lines.filter_map(|line| line.split_once(':')).find_map(|(name, value)| {
         name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>())
     });
     let length = length.context("the gateway's answer has no length")??;
-    Ok(answer.get(end..end + length))
+    Ok(answer.get(end..end + length).map(|body| (status, body)))
 }
 
 #[cfg(test)]
@@ -178,16 +201,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_taken_whole_or_refused() {
+    fn an_answer_is_taken_whole_or_not_at_all() {
         let whole = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody";
         for end in 0..whole.len() {
-            assert_eq!(body_of(&whole[..end]).unwrap(), None, "{end} bytes");
+            assert_eq!(parse(&whole[..end]).unwrap(), None, "{end} bytes");
         }
-        assert_eq!(body_of(whole).unwrap(), Some(b"body".as_slice()));
-        let refused = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno";
-        let error = body_of(refused).unwrap_err().to_string();
-        assert!(error.contains("401 Unauthorized") && error.ends_with("no"), "{error}");
-        assert!(body_of(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
+        assert_eq!(parse(whole).unwrap(), Some(("200".to_owned(), b"body".as_slice())));
+        assert!(parse(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
     }
 
     #[test]

@@ -186,8 +186,14 @@ impl Bench<'_> {
         let poster = Poster::start(gateway, &key, elements, (posters, batch), clock)?;
         let who = "HTTP";
         let part = self.window(who, || poster.accepted()).await?;
-        let sent = poster.stop().await?;
-        self.received(who, sent).await?;
+        let posted = poster.stop().await?;
+        let round = self.round + 1;
+        let refusals = posted.refusals.iter();
+        let faults = refusals.map(|(why, count)| {
+            format!("round {round}, {who}: {count} requests were answered with {why}")
+        });
+        self.faults.extend(faults);
+        self.received(who, posted.accepted).await?;
         Ok(Some(part))
     }
 
