@@ -186,14 +186,14 @@ impl Bench<'_> {
         let poster = Poster::start(gateway, &key, elements, (posters, batch), clock)?;
         let who = "HTTP";
         let part = self.window(who, || poster.accepted()).await?;
-        let posted = poster.stop().await?;
+        let outcome = poster.stop().await?;
         let round = self.round + 1;
-        let refusals = posted.refusals.iter();
+        let refusals = outcome.refusals.iter();
         let faults = refusals.map(|(why, count)| {
             format!("round {round}, {who}: {count} requests were answered with {why}")
         });
         self.faults.extend(faults);
-        self.received(who, posted.accepted).await?;
+        self.received(who, outcome.accepted).await?;
         Ok(Some(part))
     }
 
