@@ -169,10 +169,11 @@ impl Bench<'_> {
         };
         let redis = self.target.redis()?;
         let publisher = Publisher::start(redis, templates, pace, counters, self.common.clock)?;
-        let part = self.window(who, || publisher.answered()).await?;
+        let part = self.window(who, || publisher.answered()).await;
+        // Its own error, if it has one, says more.
         let sent = publisher.stop().await?.sent;
         self.received(who, sent).await?;
-        Ok(part)
+        part
     }
 
     /// Arrays over HTTP; `None` without a key.
@@ -185,7 +186,7 @@ impl Bench<'_> {
         let (gateway, clock) = (&self.target.gateway.http, self.common.clock);
         let poster = Poster::start(gateway, &key, elements, (posters, batch), clock)?;
         let who = "HTTP";
-        let part = self.window(who, || poster.accepted()).await?;
+        let part = self.window(who, || poster.accepted()).await;
         let outcome = poster.stop().await?;
         let round = self.round + 1;
         let refusals = outcome.refusals.iter();
@@ -194,7 +195,7 @@ impl Bench<'_> {
         });
         self.faults.extend(faults);
         self.received(who, outcome.accepted).await?;
-        Ok(Some(part))
+        part.map(Some)
     }
 
     /// Starts counting what sockets receive, if there are any.
