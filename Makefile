@@ -8,7 +8,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 help:
 	@echo "make demo    run a gateway with a page where one can watch a notification arrive"
 	@echo "make test    install what the tests need, check format and lints, run all tests"
-	@echo "make bench   the figures of the README, on this machine (10 minutes)"
+	@echo "make bench   the figures of the README, on this machine (15 minutes)"
 	@echo "make fmt     format the code"
 
 demo:
@@ -45,6 +45,8 @@ bench:
 	ulimit -n "$$(ulimit -H -n)" && target/release/campanile-loadtest idle --connections 19000 --steps 1000,5000,10000,19000
 	ulimit -n "$$(ulimit -H -n)" && target/release/campanile-loadtest unicast --users 1000 --saturate --seconds 10 --rounds 5
 	ulimit -n "$$(ulimit -H -n)" && target/release/campanile-loadtest unicast --users 1000 --rate 10000 --seconds 10 --rounds 5
+	ulimit -n "$$(ulimit -H -n)" && target/release/campanile-loadtest durable --users 1000 --seconds 10 --rounds 3
+	ulimit -n "$$(ulimit -H -n)" && target/release/campanile-loadtest resume --clients 5000 --rate 2 --seconds 60 --rounds 3
 
 fmt:
 	$(CARGO) fmt --all

@@ -20,7 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use probe::Machine;
 use report::Report;
-use scenario::{Common, idle, unicast};
+use scenario::{Common, durable, idle, resume, unicast};
 
 /// Measures a Campanile gateway: memory per idle socket, CPU per delivery, and latency, each beside
 /// a floor measured in the same run.
@@ -45,6 +45,10 @@ enum Scenario {
     Idle(idle::Args),
     /// Notifications to single users: CPU per delivery and latency
     Unicast(unicast::Args),
+    /// Publishes that are kept: how many per second, what each costs Redis in CPU, bytes per entry
+    Durable(durable::Args),
+    /// Clients that lose their connection and come back: is anything missing, and how long it takes
+    Resume(resume::Args),
     /// The floor's process, started by the other scenarios
     #[command(hide = true)]
     FloorWriter(floor::WriterArgs),
@@ -92,6 +96,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
             match &scenario {
                 Scenario::Idle(args) => idle::run(args, &common).await,
                 Scenario::Unicast(args) => unicast::run(args, &common).await,
+                Scenario::Durable(args) => durable::run(args, &common).await,
+                Scenario::Resume(args) => resume::run(args, &common).await,
                 Scenario::FloorWriter(_) => unreachable!("handled above"),
             }
         };

@@ -61,7 +61,7 @@ fn number(digits: &[u8]) -> Option<u64> {
 }
 
 /// Number and intended send time of the stamp of `run` in a payload, wherever it stands.
-fn find_stamp(payload: &[u8], run: RunId) -> Option<(u64, u64)> {
+pub(crate) fn find_stamp(payload: &[u8], run: RunId) -> Option<(u64, u64)> {
     let stamp = payload
         .windows(STAMP)
         .find(|window| window.starts_with(PREFIX) && window[3..11] == run[..])?;

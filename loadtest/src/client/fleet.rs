@@ -13,11 +13,11 @@ use anyhow::{Context, Result, anyhow};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinSet, LocalSet};
 
-use super::socket::{self, End};
+use super::socket;
 use crate::record::{Clock, Recorder, RunId, Tally};
 
 /// Handshakes under way at once; far below a listen backlog of 1,024.
-const HANDSHAKES: usize = 128;
+pub(super) const HANDSHAKES: usize = 128;
 
 /// Where the sockets go and how they introduce themselves.
 pub(crate) struct Plan {
@@ -44,6 +44,14 @@ impl Counters {
     /// Sockets open now.
     pub(crate) fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn opened(&self) {
+        self.open.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn closed(&self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Messages of the current run received by all sockets.
@@ -178,7 +186,7 @@ async fn open(range: std::ops::Range<usize>, local: &Rc<Local>) -> Result<()> {
         }
         if let Some(joined) = connecting.join_next().await {
             let (index, stream, rest) = joined??;
-            local.counters.open.fetch_add(1, Ordering::Relaxed);
+            local.counters.opened();
             tokio::task::spawn_local(run(index, stream, rest, Rc::clone(local)));
         }
     }
@@ -187,11 +195,6 @@ async fn open(range: std::ops::Range<usize>, local: &Rc<Local>) -> Result<()> {
 
 async fn run(index: usize, stream: tokio::net::TcpStream, rest: Vec<u8>, local: Rc<Local>) {
     let end = socket::receive(index, stream, rest, Rc::clone(&local)).await;
-    local.counters.open.fetch_sub(1, Ordering::Relaxed);
-    let reason = match end {
-        End::Code(Some(code)) => format!("close code {code}"),
-        End::Code(None) => "close without a code".to_owned(),
-        End::Lost => "connection lost".to_owned(),
-    };
-    *local.ends.borrow_mut().entry(reason).or_default() += 1;
+    local.counters.closed();
+    *local.ends.borrow_mut().entry(end.reason()).or_default() += 1;
 }

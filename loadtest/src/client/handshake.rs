@@ -12,16 +12,25 @@ const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 /// Longest answer head taken, bytes.
 const MAX_HEAD: usize = 16 * 1024;
 
+/// What a client asks for.
+pub(super) struct Opening<'a> {
+    pub(super) host: &'a str,
+    /// With its query, if there is one.
+    pub(super) path: &'a str,
+    pub(super) token: &'a str,
+    /// The subprotocol to speak.
+    pub(super) protocol: Option<&'a str>,
+}
+
 /// Upgrades the stream and returns what arrived behind the answer's head.
-pub(crate) async fn upgrade(
-    stream: &mut TcpStream,
-    host: &str,
-    path: &str,
-    token: &str,
-) -> Result<Vec<u8>> {
+pub(super) async fn upgrade(stream: &mut TcpStream, opening: &Opening<'_>) -> Result<Vec<u8>> {
+    let Opening { host, path, token, protocol } = opening;
+    let protocol =
+        protocol.map_or_else(String::new, |name| format!("Sec-WebSocket-Protocol: {name}\r\n"));
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\nAuthorization: Bearer {token}\r\n\r\n"
+         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{protocol}\
+         Authorization: Bearer {token}\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).await.context("sending the handshake")?;
     let mut bytes = Vec::with_capacity(512);

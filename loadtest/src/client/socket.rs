@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::fleet::{Hello, Local, Plan};
 use super::frame::{Event, FrameReader, close, pong};
-use super::handshake::upgrade;
+use super::handshake::{Opening, upgrade};
 
 /// Time for connecting and for the handshake, each; a SYN that meets a full backlog is retried by
 /// the kernel after 1, 3 and 7 s.
@@ -32,34 +32,55 @@ pub(super) enum End {
     Lost,
 }
 
+impl End {
+    /// In words, for the counts of sockets that ended.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Self::Code(Some(code)) => format!("close code {code}"),
+            Self::Code(None) => "close without a code".to_owned(),
+            Self::Lost => "connection lost".to_owned(),
+        }
+    }
+}
+
 /// Connects socket number `index` of the plan and returns the bytes that came behind the handshake.
 pub(super) async fn connect(index: usize, plan: &Plan) -> Result<(TcpStream, Vec<u8>)> {
-    let socket = match plan.address {
+    let mut stream = dial(index, plan.address).await?;
+    let Hello::WebSocket { host, path, tokens } = &plan.hello else {
+        return Ok((stream, Vec::new()));
+    };
+    let token = tokens.get(index).context("a socket without a token")?;
+    let rest = greet(&mut stream, &Opening { host, path, token, protocol: None }).await?;
+    Ok((stream, rest))
+}
+
+/// Connects to `address`; the source address depends on `index`.
+pub(super) async fn dial(index: usize, address: SocketAddr) -> Result<TcpStream> {
+    let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    if let IpAddr::V4(ip) = plan.address.ip()
+    if let IpAddr::V4(ip) = address.ip()
         && ip.is_loopback()
     {
         let host = u8::try_from(2 + index / SOCKETS_PER_SOURCE).context("too many sockets")?;
         socket.bind((Ipv4Addr::new(127, 0, 0, host), 0).into()).context("no free source port")?;
     }
-    let address = plan.address;
-    let mut stream = timeout(PATIENCE, socket.connect(address))
+    let stream = timeout(PATIENCE, socket.connect(address))
         .await
         .with_context(|| format!("{address} did not accept within {PATIENCE:?}"))?
         .with_context(|| format!("cannot connect to {address}"))?;
     stream.set_nodelay(true)?;
     // Closing resets: 19,000 ports in TIME-WAIT for a minute would starve the next round.
     stream.set_zero_linger()?;
-    let Hello::WebSocket { host, path, tokens } = &plan.hello else {
-        return Ok((stream, Vec::new()));
-    };
-    let token = tokens.get(index).context("a socket without a token")?;
-    let rest = timeout(PATIENCE, upgrade(&mut stream, host, path, token))
+    Ok(stream)
+}
+
+/// Upgrades the stream and returns the bytes that came behind the answer.
+pub(super) async fn greet(stream: &mut TcpStream, opening: &Opening<'_>) -> Result<Vec<u8>> {
+    timeout(PATIENCE, upgrade(stream, opening))
         .await
-        .with_context(|| format!("no answer to the handshake within {PATIENCE:?}"))??;
-    Ok((stream, rest))
+        .with_context(|| format!("no answer to the handshake within {PATIENCE:?}"))?
 }
 
 /// Reads the socket until it ends; answers pings and close frames.

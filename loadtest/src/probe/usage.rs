@@ -55,9 +55,15 @@ impl Meter {
 }
 
 impl Usage {
-    /// CPU seconds of one process.
+    /// CPU seconds of all processes of a name.
     pub(crate) fn of(&self, name: &str) -> Option<f64> {
-        self.cpu_seconds.iter().find(|(n, _)| *n == name).map(|(_, seconds)| *seconds)
+        let all = self.cpu_seconds.iter().filter(|(n, _)| *n == name).map(|(_, seconds)| *seconds);
+        all.reduce(|sum, seconds| sum + seconds)
+    }
+
+    /// The same as a share of one core, percent.
+    pub(crate) fn percent(&self, name: &str) -> Option<f64> {
+        Some(100.0 * self.of(name)? / self.seconds)
     }
 }
 

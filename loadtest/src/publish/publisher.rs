@@ -33,6 +33,8 @@ pub(crate) enum Pace {
     Rate(f64),
     /// Closed loop: at most this many published and not yet received.
     Window(u64),
+    /// Closed loop: at most this many that Redis has not answered, whoever receives them.
+    Pipeline(u64),
 }
 
 /// What was published.
@@ -47,6 +49,7 @@ pub(crate) struct Published {
 /// A publisher at work; dropping it stops it.
 pub(crate) struct Publisher {
     stop: Arc<AtomicBool>,
+    answered: Arc<AtomicU64>,
     writer: Option<JoinHandle<Result<Published>>>,
 }
 
@@ -61,12 +64,25 @@ impl Publisher {
     ) -> Result<Self> {
         let stream = connect(redis)?;
         let stop = Arc::new(AtomicBool::new(false));
-        let mut work = Work { templates, pace, receivers, clock, stop: Arc::clone(&stop) };
+        let answered = Arc::new(AtomicU64::new(0));
+        let mut work = Work {
+            templates,
+            pace,
+            receivers,
+            clock,
+            stop: Arc::clone(&stop),
+            answered: Arc::clone(&answered),
+        };
         let writer = thread::Builder::new()
             .name("publish".into())
             .spawn(move || work.run(stream))
             .context("cannot start the publisher's thread")?;
-        Ok(Self { stop, writer: Some(writer) })
+        Ok(Self { stop, answered, writer: Some(writer) })
+    }
+
+    /// Publishes that Redis has answered so far.
+    pub(crate) fn answered(&self) -> u64 {
+        self.answered.load(Ordering::Acquire)
     }
 
     /// Stops after the current batch and waits for all replies.
@@ -90,18 +106,19 @@ struct Work {
     receivers: Arc<Counters>,
     clock: Clock,
     stop: Arc<AtomicBool>,
+    answered: Arc<AtomicU64>,
 }
 
 impl Work {
     fn run(&mut self, mut stream: TcpStream) -> Result<Published> {
-        let replies = Replies::read(stream.try_clone()?)?;
+        let replies = Replies::read(stream.try_clone()?, Arc::clone(&self.answered))?;
         let mut lag = latency_histogram();
         let mut schedule = Schedule::new(self.pace, self.clock.now());
         let mut out = Vec::with_capacity(128 * 1024);
         let mut sent = 0;
         while !self.stop.load(Ordering::Acquire) {
             let now = self.clock.now();
-            let due = schedule.due(now, sent, self.receivers.received());
+            let due = schedule.due(now, sent, self.done());
             if due == 0 {
                 park_timeout(schedule.pause(now, sent));
                 continue;
@@ -119,6 +136,14 @@ impl Work {
         Ok(Published { sent, unheard, lag })
     }
 
+    /// Messages that a closed loop waits for no longer.
+    fn done(&self) -> u64 {
+        match self.pace {
+            Pace::Pipeline(_) => self.answered.load(Ordering::Acquire),
+            Pace::Rate(_) | Pace::Window(_) => self.receivers.received(),
+        }
+    }
+
     fn cycle(&self, from: u64) -> impl Iterator<Item = &Template> {
         let start = usize::try_from(from % self.templates.len() as u64).unwrap_or(0);
         self.templates.iter().cycle().skip(start)
@@ -131,7 +156,7 @@ struct Schedule {
     start: u64,
     /// Messages that a closed loop no longer waits for.
     given_up: u64,
-    /// Receipts at the last look, and when they last changed.
+    /// Receipts or answers at the last look, and when they last changed.
     progress: (u64, Instant),
 }
 
@@ -140,16 +165,16 @@ impl Schedule {
         Self { pace, start, given_up: 0, progress: (0, Instant::now()) }
     }
 
-    fn due(&mut self, now: u64, sent: u64, received: u64) -> u64 {
+    fn due(&mut self, now: u64, sent: u64, done: u64) -> u64 {
         match self.pace {
             Pace::Rate(rate) => {
                 let elapsed = float(now.saturating_sub(self.start)) / 1e9;
                 (1 + whole(elapsed * rate)).saturating_sub(sent).min(BATCH)
             }
-            Pace::Window(window) => {
-                let outstanding = sent.saturating_sub(received + self.given_up);
-                if received != self.progress.0 {
-                    self.progress = (received, Instant::now());
+            Pace::Window(window) | Pace::Pipeline(window) => {
+                let outstanding = sent.saturating_sub(done + self.given_up);
+                if done != self.progress.0 {
+                    self.progress = (done, Instant::now());
                 } else if outstanding >= window && self.progress.1.elapsed() > STALL {
                     self.given_up += outstanding;
                     self.progress.1 = Instant::now();
@@ -165,7 +190,7 @@ impl Schedule {
             Pace::Rate(_) => {
                 Duration::from_nanos(self.intended(sent, now).saturating_sub(now)).min(NAP)
             }
-            Pace::Window(_) => TICK,
+            Pace::Window(_) | Pace::Pipeline(_) => TICK,
         }
     }
 
@@ -173,25 +198,25 @@ impl Schedule {
     fn intended(&self, number: u64, now: u64) -> u64 {
         match self.pace {
             Pace::Rate(rate) => self.start + whole(float(number) / rate * 1e9),
-            Pace::Window(_) => now,
+            Pace::Window(_) | Pace::Pipeline(_) => now,
         }
     }
 }
 
-/// Reads one integer reply per command, so that Redis never waits for us.
+/// Reads one reply per command, so that Redis never waits for us.
 struct Replies {
     expected: Arc<AtomicU64>,
     thread: JoinHandle<Result<u64>>,
 }
 
 impl Replies {
-    fn read(stream: TcpStream) -> Result<Self> {
+    fn read(stream: TcpStream, answered: Arc<AtomicU64>) -> Result<Self> {
         let expected = Arc::new(AtomicU64::new(u64::MAX));
         let until = Arc::clone(&expected);
         stream.set_read_timeout(Some(Duration::from_millis(100)))?;
         let thread = thread::Builder::new()
             .name("replies".into())
-            .spawn(move || count_replies(stream, &until))?;
+            .spawn(move || count_replies(stream, &until, &answered))?;
         Ok(Self { expected, thread })
     }
 
@@ -202,7 +227,7 @@ impl Replies {
     }
 }
 
-fn count_replies(mut stream: TcpStream, expected: &AtomicU64) -> Result<u64> {
+fn count_replies(mut stream: TcpStream, expected: &AtomicU64, answered: &AtomicU64) -> Result<u64> {
     let (mut replies, mut unheard) = (0, 0);
     let mut bytes = Vec::new();
     let mut chunk = vec![0; 64 * 1024];
@@ -228,6 +253,7 @@ fn count_replies(mut stream: TcpStream, expected: &AtomicU64) -> Result<u64> {
             replies += 1;
         }
         bytes.drain(..used);
+        answered.store(replies, Ordering::Release);
     }
     Ok(unheard)
 }

@@ -1,4 +1,4 @@
-//! Ready-made `PUBLISH` commands of which only the stamp's digits change.
+//! Ready-made publishes of which only the stamp's digits change.
 
 use super::resp::command;
 use crate::record::{RunId, STAMP, blank_stamp, fill_stamp};
@@ -17,26 +17,44 @@ pub(crate) fn notification(run: RunId, bytes: usize) -> Vec<u8> {
     parts.concat()
 }
 
-/// One channel's command.
+/// What publishes to one user.
 pub(crate) struct Template {
-    command: Vec<u8>,
+    text: Vec<u8>,
     stamp: usize,
 }
 
 impl Template {
-    pub(crate) fn new(channel: &str, run: RunId, bytes: usize) -> Self {
-        let payload = notification(run, bytes);
-        let mut out = Vec::new();
-        let words = [b"PUBLISH".as_slice(), channel.as_bytes(), &payload];
-        command(&mut out, words.into_iter());
-        let stamp = out.len() - 2 - payload.len() + HEAD.len();
-        Self { command: out, stamp }
+    /// `PUBLISH`, which is live only.
+    pub(crate) fn plain(channel: &str, run: RunId, bytes: usize) -> Self {
+        Self::command(&["PUBLISH", channel], run, bytes)
     }
 
-    /// Appends the command for message `number`, meant to be sent at `intended`.
+    /// `FCALL` of the gateway's function, which appends to the user's log.
+    pub(crate) fn durable(function: &str, user: &str, run: RunId, bytes: usize) -> Self {
+        Self::command(&["FCALL", function, "1", user], run, bytes)
+    }
+
+    /// An element of the array that `POST /api/publish` takes.
+    pub(crate) fn element(user: &str, run: RunId, bytes: usize) -> Self {
+        let payload = notification(run, bytes);
+        let head = format!(r#"{{"user_id":"{user}","#);
+        let text = [head.as_bytes(), &payload[1..]].concat();
+        Self { text, stamp: head.len() - 1 + HEAD.len() }
+    }
+
+    fn command(words: &[&str], run: RunId, bytes: usize) -> Self {
+        let payload = notification(run, bytes);
+        let words: Vec<&[u8]> = words.iter().map(|w| w.as_bytes()).chain([&*payload]).collect();
+        let mut text = Vec::new();
+        command(&mut text, words.into_iter());
+        let stamp = text.len() - 2 - payload.len() + HEAD.len();
+        Self { text, stamp }
+    }
+
+    /// Appends the publish of message `number`, meant to be sent at `intended`.
     pub(super) fn write(&self, out: &mut Vec<u8>, number: u64, intended: u64) {
         let start = out.len() + self.stamp;
-        out.extend_from_slice(&self.command);
+        out.extend_from_slice(&self.text);
         fill_stamp(&mut out[start..start + STAMP], number, intended);
     }
 }
@@ -57,11 +75,27 @@ mod tests {
     }
 
     #[test]
-    fn a_command_carries_the_filled_stamp() {
-        let mut out = b"before".to_vec();
-        Template::new("user:1:notifications", *b"0000000a", 300).write(&mut out, 7, 1_000);
-        let mut recorder = Recorder::new(*b"0000000a", 0, 1);
-        recorder.message(0, &out, 3_000);
-        assert_eq!(recorder.tally().latency.max(), 2_000);
+    fn every_form_carries_the_filled_stamp() {
+        let run = *b"0000000a";
+        for template in [
+            Template::plain("user:1:notifications", run, 300),
+            Template::durable("campanile_notify", "1", run, 300),
+            Template::element("1", run, 300),
+        ] {
+            let mut out = b"before".to_vec();
+            template.write(&mut out, 7, 1_000);
+            let mut recorder = Recorder::new(run, 0, 1);
+            recorder.message(0, &out, 3_000);
+            assert_eq!(recorder.tally().latency.max(), 2_000);
+        }
+    }
+
+    #[test]
+    fn an_element_is_the_notification_and_whom_it_is_for() {
+        let mut out = Vec::new();
+        Template::element("load-1", *b"0000000a", 300).write(&mut out, 7, 0);
+        let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!((&value["user_id"], &value["type"]), (&"load-1".into(), &"info".into()));
+        assert!(value["id"].as_str().unwrap().contains("-0000000007-"));
     }
 }

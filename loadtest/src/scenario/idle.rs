@@ -61,7 +61,8 @@ pub(crate) async fn run(args: &Args, common: &Common) -> Result<Report> {
     for round in 0..common.rounds {
         // A fresh server each round: an allocator does not give back what an earlier round used.
         let target = args.target.start(&common.progress).await?;
-        let pid = target.pid.context("--pid is missing: memory is read from its /proc entry")?;
+        let pid =
+            target.gateway.pid.context("--pid is missing: memory is read from its /proc entry")?;
         target.check_descriptors(most)?;
         let fleet = target.fleet(most, common.clock)?;
         let measured = measure(args, common, round, ("gateway", pid), &fleet, &steps).await?;
@@ -107,7 +108,7 @@ async fn measure(
 ) -> Result<Measured> {
     let mut seen = Vec::new();
     for &step in steps {
-        common.open(round, who, fleet, step).await?;
+        common.open(round, who, &fleet.counters(), step, fleet.open(step)).await?;
         common.wait(round, &format!("{who}: {step} sockets settle"), args.settle).await;
         seen.push((step, resident_bytes(pid)?));
     }

@@ -1,13 +1,18 @@
 //! The scenarios. Each takes its arguments and [`Common`], and gives a report.
 
+pub(crate) mod durable;
 pub(crate) mod idle;
+pub(crate) mod resume;
 pub(crate) mod unicast;
 
 use std::time::Duration;
 
-use crate::client::Fleet;
+use crate::client::Counters;
 use crate::record::{Clock, RunId};
 use crate::report::Progress;
+
+/// How long stragglers are waited for after the last publish.
+const DRAIN: Duration = Duration::from_secs(5);
 
 /// What all scenarios share.
 pub(crate) struct Common {
@@ -39,10 +44,15 @@ impl Common {
         }
     }
 
-    /// Opens sockets up to `until`, showing how far it is.
-    async fn open(&self, round: u16, who: &str, fleet: &Fleet, until: usize) -> anyhow::Result<()> {
-        let counters = fleet.counters();
-        let opening = fleet.open(until);
+    /// Waits until sockets are open, showing how far of `until` it is.
+    async fn open(
+        &self,
+        round: u16,
+        who: &str,
+        counters: &Counters,
+        until: usize,
+        opening: impl Future<Output = anyhow::Result<()>>,
+    ) -> anyhow::Result<()> {
         tokio::pin!(opening);
         loop {
             tokio::select! {
@@ -65,6 +75,18 @@ fn run_id(number: u32) -> RunId {
 /// What the fleet of `who` lost, as faults.
 fn lost_sockets(who: &str, ends: &std::collections::BTreeMap<String, u64>) -> Vec<String> {
     ends.iter().map(|(reason, count)| format!("{who} ended {count} sockets ({reason})")).collect()
+}
+
+/// Waits until everything sent has arrived, or for [`DRAIN`].
+async fn drain(counters: &Counters, sent: u64) {
+    let end = tokio::time::Instant::now() + DRAIN;
+    while counters.received() < sent && tokio::time::Instant::now() < end {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "must be a number above 0".to_owned())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use serde::Serialize;
 
-use super::{Common, lost_sockets, run_id, seconds};
+use super::{Common, drain, lost_sockets, positive, run_id, seconds};
 use crate::client::{Counters, Fleet};
 use crate::floor::Floor;
 use crate::probe::{Meter, Usage, check_descriptors};
@@ -16,9 +16,6 @@ use crate::stats::{Latency, float, ratio};
 use crate::target::{Target, TargetArgs};
 
 mod summary;
-
-/// How long stragglers are waited for after the last publish.
-const DRAIN: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("pace").required(true).args(["rate", "saturate"])))]
@@ -55,10 +52,6 @@ impl Args {
     fn pace(&self) -> Pace {
         self.rate.map_or(Pace::Window(self.window), Pace::Rate)
     }
-}
-
-fn positive(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "must be a number above 0".to_owned())
 }
 
 fn rate(text: &str) -> Result<f64, String> {
@@ -108,12 +101,13 @@ pub(crate) async fn run(args: &Args, common: &Common) -> Result<Report> {
     target.redis()?;
     target.check_descriptors(args.users)?;
     let fleet = target.fleet(args.users, common.clock)?;
-    common.open(0, "gateway", &fleet, args.users).await?;
+    common.open(0, "gateway", &fleet.counters(), args.users, fleet.open(args.users)).await?;
     let floor = if args.no_floor {
         None
     } else {
         let floor = Floor::start(args.users, common.clock).await?;
-        common.open(0, "floor", &floor.fleet, args.users).await?;
+        let (counters, opening) = (floor.fleet.counters(), floor.fleet.open(args.users));
+        common.open(0, "floor", &counters, args.users, opening).await?;
         Some(floor)
     };
     let mut bench = Bench { args, common, target, fleet, floor, segments: 0, faults: Vec::new() };
@@ -152,10 +146,10 @@ impl Bench<'_> {
         let run = self.next_run();
         self.fleet.record(run, self.measured_from()).await?;
         let channels = (0..self.args.users).map(|user| self.target.channel(user));
-        let templates = channels.map(|c| Template::new(&c, run, self.args.bytes)).collect();
+        let templates = channels.map(|c| Template::plain(&c, run, self.args.bytes)).collect();
         let counters = self.fleet.counters();
         let publisher = self.publish(templates, &counters)?;
-        let window = self.window(round, "gateway", self.target.pid, &counters).await?;
+        let window = self.window(round, "gateway", self.target.gateway.pid, &counters).await?;
         let sending = publisher.stop().await?;
         drain(&counters, sending.sent).await;
         let tally = self.fleet.tally().await?.0;
@@ -187,7 +181,7 @@ impl Bench<'_> {
         let from = self.measured_from();
         let subscriber = Subscriber::start(redis, &channels, run, from, self.common.clock).await?;
         let counters = subscriber.counters();
-        let templates = channels.iter().map(|c| Template::new(c, run, self.args.bytes)).collect();
+        let templates = channels.iter().map(|c| Template::plain(c, run, self.args.bytes)).collect();
         let publisher = self.publish(templates, &counters)?;
         let window = self.window(round, "bare Redis subscriber", None, &counters).await?;
         let sending = publisher.stop().await?;
@@ -265,13 +259,5 @@ impl Window {
             received: tally.received,
             message_bytes: tally.bytes.checked_div(tally.received).unwrap_or_default(),
         }
-    }
-}
-
-/// Waits until everything sent has arrived, or for [`DRAIN`].
-async fn drain(counters: &Counters, sent: u64) {
-    let end = tokio::time::Instant::now() + DRAIN;
-    while counters.received() < sent && tokio::time::Instant::now() < end {
-        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -3,8 +3,12 @@
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, bail};
+
+/// Children so far: several may have the same name.
+static STARTED: AtomicUsize = AtomicUsize::new(0);
 
 /// A running child; dropping it kills it by its pid and waits for it.
 pub(crate) struct Process {
@@ -23,7 +27,8 @@ impl Process {
 
     /// As `spawn`; what the child prints goes to a temporary file that dies with it.
     pub(crate) fn spawn_logged(name: &'static str, mut command: Command) -> Result<Self> {
-        let file = format!("campanile-loadtest-{}-{name}.log", std::process::id());
+        let serial = STARTED.fetch_add(1, Ordering::Relaxed);
+        let file = format!("campanile-loadtest-{}-{serial}-{name}.log", std::process::id());
         let path = std::env::temp_dir().join(file.replace(' ', "-"));
         let log =
             File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;

@@ -10,19 +10,25 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use super::{HttpAddress, Process, RedisAddress, Target, TargetArgs, setting};
+use super::{HttpAddress, Needs, Process, RedisAddress, Replica, Target, TargetArgs, setting};
 use crate::publish;
 use crate::report::Progress;
 
 /// Until a started server must answer.
-const DEADLINE: Duration = Duration::from_secs(15);
-const PAUSE: Duration = Duration::from_millis(50);
+pub(super) const DEADLINE: Duration = Duration::from_secs(15);
+pub(super) const PAUSE: Duration = Duration::from_millis(50);
 
-/// Not a secret: it guards a gateway that lives on loopback for one run.
+/// Not secrets: they guard a gateway that lives on loopback for one run.
 const SECRET: &str = "the-load-test-signs-its-own-users-with-this";
 
-pub(super) async fn start(args: &TargetArgs, progress: &Progress) -> Result<Target> {
-    let [redis, public, ops] = free_addresses()?;
+const PUBLISH_KEY: &str = "the-load-test-publishes-with-this-key";
+
+pub(super) async fn start(
+    args: &TargetArgs,
+    progress: &Progress,
+    needs: Needs<'_>,
+) -> Result<Target> {
+    let [redis] = free_addresses()?;
     progress.say("starting redis-server");
     let redis = RedisAddress { address: redis, user: None, password: None };
     let mut command = Command::new(&args.redis_server);
@@ -32,32 +38,54 @@ pub(super) async fn start(args: &TargetArgs, progress: &Progress) -> Result<Targ
     until_ready(&mut server, async || publish::connect(&redis).map(drop)).await?;
 
     progress.say("starting campanile serve");
+    let (first, gateway) = start_gateway(args, &redis, needs.settings).await?;
+    let (mut others, mut children) = (Vec::new(), vec![first]);
+    for _ in 1..needs.replicas {
+        let (child, replica) = start_gateway(args, &redis, needs.settings).await?;
+        children.push(child);
+        others.push(replica);
+    }
+    children.push(server);
+    Ok(Target {
+        gateway,
+        others,
+        redis_pid: children.last().map(Process::pid),
+        redis: Some(redis),
+        publish_key: Some(PUBLISH_KEY.to_owned()),
+        secret: SECRET.to_owned(),
+        path: args.path.clone(),
+        channel: args.channel.clone(),
+        function: args.function.clone(),
+        _children: children,
+    })
+}
+
+async fn start_gateway(
+    args: &TargetArgs,
+    redis: &RedisAddress,
+    settings: &[(&str, &str)],
+) -> Result<(Process, Replica)> {
+    let [public, ops] = free_addresses()?;
     let mut command = Command::new(program(args.campanile.as_deref())?);
     command
         .arg("serve")
         .env("CAMPANILE_JWT_SECRET", SECRET)
+        .env("CAMPANILE_PUBLISH_KEYS", PUBLISH_KEY)
         .env("CAMPANILE_LISTEN", public.to_string())
         .env("CAMPANILE_OPS_LISTEN", ops.to_string())
         .env("CAMPANILE_REDIS_URL", format!("redis://{}", redis.address))
         // One line per connection at `info` would be measured too.
-        .env("CAMPANILE_LOG", "warn");
+        .env("CAMPANILE_LOG", "warn")
+        .envs(settings.iter().copied());
     for text in &args.gateway_env {
         let (name, value) = setting(text)?;
         command.env(name, value);
     }
     let mut gateway = Process::spawn_logged("the gateway", command)?;
     until_ready(&mut gateway, async || ready(ops).await).await?;
-
-    Ok(Target {
-        gateway: HttpAddress { host: public.to_string(), address: public },
-        pid: Some(gateway.pid()),
-        redis_pid: Some(server.pid()),
-        redis: Some(redis),
-        secret: SECRET.to_owned(),
-        path: args.path.clone(),
-        channel: args.channel.clone(),
-        _children: vec![gateway, server],
-    })
+    let http = HttpAddress { host: public.to_string(), address: public };
+    let replica = Replica { http, pid: Some(gateway.pid()) };
+    Ok((gateway, replica))
 }
 
 /// The asked program, or `campanile` beside this tool.

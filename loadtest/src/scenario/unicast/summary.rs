@@ -21,7 +21,9 @@ pub(super) fn report(args: &Args, rounds: &[Round], faults: Vec<String>) -> Repo
     }
     let pace = match args.pace() {
         Pace::Rate(rate) => format!("{}/s", number(rate)),
-        Pace::Window(window) => format!("saturated, {window} under way"),
+        Pace::Window(window) | Pace::Pipeline(window) => {
+            format!("saturated, {window} under way")
+        }
     };
     let medians = json!({
         "deliveries_per_cpu_second": cpu_us(rounds, gateway).and_then(per_cpu_second),
@@ -142,9 +144,7 @@ fn usage(rounds: &[Round]) -> Table {
         if parts.is_empty() {
             continue;
         }
-        let of = |name: &str| {
-            median(parts.iter().filter_map(|p| Some(100.0 * p.usage.of(name)? / p.usage.seconds)))
-        };
+        let of = |name: &str| median(parts.iter().filter_map(|part| part.usage.percent(name)));
         let cells = [of("server"), of("redis-server"), of("this tool"), busy(rounds, pick)];
         table.row(std::iter::once(label.to_owned()).chain(cells.map(cell)));
     }
