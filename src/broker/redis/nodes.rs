@@ -18,8 +18,8 @@ use super::slots::Map;
 use super::topology::Topology;
 use crate::broker::Away;
 
-/// Connections for commands, to one node. They are multiplexed, so a few suffice.
-const POOL_SIZE: usize = 4;
+/// Connections for commands, to one node. Each is lent to one command or pipeline at a time.
+const POOL_SIZE: usize = 16;
 /// How long one command, or one pipeline, may take, waiting for a connection included.
 pub(super) const COMMAND_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long one answer may take: there is time for a second try. A batch may be of megabytes.

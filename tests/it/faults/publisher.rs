@@ -1,5 +1,6 @@
 //! Backends as they should be: they repeat under the same id until a publication is accepted.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -27,6 +28,8 @@ pub(crate) struct Accepted {
     pub(super) user: String,
     pub(super) id: String,
     pub(super) cursor: Cursor,
+    /// An earlier try may have been heard, and its entry lost with a master: its place is another now.
+    pub(super) was_repeated: bool,
 }
 
 /// How a backend publishes.
@@ -36,6 +39,8 @@ pub(crate) enum Lane {
     Function(String),
     /// `POST /api/publish` at any replica.
     Http,
+    /// `FCALL` on whichever of these servers takes it, and `WAIT` until one that copies it has it too.
+    Copied(Vec<String>),
 }
 
 impl Lane {
@@ -50,15 +55,18 @@ impl Lane {
         stop: Arc<AtomicBool>,
     ) -> usize {
         let mut connection = None;
+        let mut connections = HashMap::new();
         let (mut retries, mut number) = (0, 0);
         while !stop.load(Ordering::Relaxed) {
             let user = random.usize(0..users).to_string();
             let id = format!("{lane}-{number}");
             number += 1;
+            let before = retries;
             let cursor = loop {
                 let published = match &self {
                     Self::Function(url) => function(url, &mut connection, &user, &id).await,
                     Self::Http => over_http(&addresses, &mut random, &user, &id).await,
+                    Self::Copied(urls) => copied(urls, &mut connections, &user, &id).await,
                 };
                 if let Some(cursor) = published {
                     break cursor;
@@ -67,7 +75,8 @@ impl Lane {
                 connection = None;
                 sleep(Duration::from_millis(20)).await;
             };
-            lock(&accepted).push(Accepted { user, id, cursor });
+            let was_repeated = retries > before;
+            lock(&accepted).push(Accepted { user, id, cursor, was_repeated });
             sleep(PAUSE).await;
         }
         retries
@@ -96,6 +105,32 @@ async fn function(
     };
     let cursor: RedisResult<String> = timeout(ANSWER, call).await.ok()?;
     cursor.ok()?.parse().ok()
+}
+
+/// Asks one server after another: those that are replicas, gone, or have other slots refuse.
+async fn copied(
+    urls: &[String],
+    connections: &mut HashMap<String, Connection>,
+    user: &str,
+    id: &str,
+) -> Option<Cursor> {
+    for url in urls {
+        let mut connection = connections.remove(url);
+        let cursor = function(url, &mut connection, user, id).await;
+        let Some(mut connection) = connection else { continue };
+        if let Some(cursor) = cursor {
+            let mut wait = redis::cmd("WAIT");
+            wait.arg(1).arg(400);
+            let copies: usize =
+                timeout(ANSWER, wait.query_async(&mut connection)).await.ok()?.ok()?;
+            connections.insert(url.clone(), connection);
+            return (copies > 0).then_some(cursor);
+        }
+        connections.insert(url.clone(), connection);
+    }
+    // Some of the connections may be broken.
+    connections.clear();
+    None
 }
 
 async fn over_http(
