@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Buf;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -15,7 +14,7 @@ use super::channels::{Channels, Heard};
 use super::connect::Node;
 use super::heard;
 use super::nodes::Nodes;
-use super::resp::{self, Reply};
+use super::resp::Reply;
 use super::wire::{Ended, Wire};
 use crate::broker::{Captured, Interest, Link, Logged, Sink};
 use crate::notification::{Target, UserId};
@@ -218,25 +217,10 @@ impl Bus {
 
     /// Takes every complete reply out of the buffer.
     fn understand(&mut self, wire: &mut Wire) -> Result<(), Ended> {
-        let buffer = std::mem::take(&mut wire.buffer);
-        let mut at = 0;
-        while wire.skip == 0 {
-            let reply = resp::read(&buffer[at..], heard::longest(self.max_payload_bytes));
-            match reply.map_err(|_| "what came is not RESP2")? {
-                None => break,
-                Some((reply, length)) => {
-                    at += length;
-                    self.take(wire, &reply)?;
-                }
-            }
-            let skipped = wire.skip.min(buffer.len() - at);
-            wire.skip -= skipped;
-            at += skipped;
-        }
-        wire.buffer = buffer;
-        wire.buffer.advance(at);
+        let limit = heard::longest(self.max_payload_bytes);
+        let result = wire.each_reply(limit, |wire, reply| self.take(wire, reply));
         self.sink.flush();
-        Ok(())
+        result
     }
 
     fn take(&mut self, wire: &mut Wire, reply: &Reply<'_>) -> Result<(), Ended> {

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 
 use super::connect::{CONNECT_TIMEOUT, Node, Stream};
 use super::nodes::Nodes;
-use super::resp;
+use super::resp::{self, Reply};
 use crate::broker::Away;
 
 /// A command that Redis does not take for this long ends the link.
@@ -102,6 +102,28 @@ impl Wire {
         let skipped = self.skip.min(self.buffer.len());
         self.skip -= skipped;
         self.buffer.advance(skipped);
+        Ok(())
+    }
+
+    /// Takes every complete reply out of the buffer; payloads beyond `limit` are skipped.
+    pub(super) fn each_reply(
+        &mut self,
+        limit: usize,
+        mut take: impl FnMut(&mut Self, &Reply<'_>) -> Result<(), Ended>,
+    ) -> Result<(), Ended> {
+        let buffer = std::mem::take(&mut self.buffer);
+        let mut at = 0;
+        while self.skip == 0 {
+            let reply = resp::read(&buffer[at..], limit);
+            let Some((reply, length)) = reply.map_err(|_| "what came is not RESP2")? else { break };
+            at += length;
+            take(self, &reply)?;
+            let skipped = self.skip.min(buffer.len() - at);
+            self.skip -= skipped;
+            at += skipped;
+        }
+        self.buffer = buffer;
+        self.buffer.advance(at);
         Ok(())
     }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Buf;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -12,7 +11,7 @@ use super::lease::Role;
 use crate::broker::Record;
 use crate::broker::redis::channels::{self, Channels};
 use crate::broker::redis::heard::{self, Heard};
-use crate::broker::redis::resp::{self, Reply};
+use crate::broker::redis::resp::Reply;
 use crate::broker::redis::wire::{Ended, Wire};
 use crate::notification::{Invalid, MissingId, Notification, Target, UserId};
 use crate::telemetry::{Metrics, Source};
@@ -52,21 +51,10 @@ impl Hearing {
 
     /// Takes every complete reply out of the buffer.
     pub(super) fn understand(&mut self, wire: &mut Wire) -> Result<(), Ended> {
-        let buffer = std::mem::take(&mut wire.buffer);
-        let mut at = 0;
-        while wire.skip == 0 {
-            let reply = resp::read(&buffer[at..], heard::longest(self.max_payload_bytes));
-            let Some((reply, length)) = reply.map_err(|_| "what came is not RESP2")? else { break };
-            at += length;
-            self.take(wire, &reply)?;
-            let skipped = wire.skip.min(buffer.len() - at);
-            wire.skip -= skipped;
-            at += skipped;
-        }
-        wire.buffer = buffer;
-        wire.buffer.advance(at);
+        let limit = heard::longest(self.max_payload_bytes);
+        let result = wire.each_reply(limit, |wire, reply| self.take(wire, reply));
         self.show();
-        Ok(())
+        result
     }
 
     fn take(&mut self, wire: &mut Wire, reply: &Reply<'_>) -> Result<(), Ended> {
