@@ -46,7 +46,7 @@ bench:
 	ulimit -n "$$(ulimit -H -n)" && target/release/campanile-loadtest unicast --users 1000 --saturate --seconds 10 --rounds 5
 	ulimit -n "$$(ulimit -H -n)" && target/release/campanile-loadtest unicast --users 1000 --rate 10000 --seconds 10 --rounds 5
 	ulimit -n "$$(ulimit -H -n)" && target/release/campanile-loadtest durable --users 1000 --seconds 10 --rounds 3
-	ulimit -n "$$(ulimit -H -n)" && target/release/campanile-loadtest resume --clients 5000 --rate 2 --seconds 60 --rounds 3
+	ulimit -n "$$(ulimit -H -n)" && target/release/campanile-loadtest resume --clients 10000 --rate 2 --seconds 60 --rounds 2
 
 fmt:
 	$(CARGO) fmt --all

@@ -55,9 +55,9 @@ local function cursor(position, at)
   return string.format('%.0f-%.0f', position, at)
 end
 
--- Forgets the oldest until `size` are left and none is older than `ttl` ms.
-local function trim(box, size, ttl, now)
-  local first, last = math.max(number(box, 'first'), 1), number(box, 'last')
+-- Forgets the oldest from `first` on until `size` are left and none is older than `ttl` ms. Answers the new first,
+-- how many of the forgotten were unread, and when the newest of them was appended.
+local function trim(box, first, last, read, size, ttl, now)
   local gone, trimmed_at = 0, nil
   while first <= last do
     local id = entry(box, first)
@@ -65,16 +65,14 @@ local function trim(box, size, ttl, now)
     local stays = found and last - first < size and found.at > now - ttl
     if stays then break end
     if found then
-      if is_unread(box, found) then gone = gone + 1 end
+      if found.mark == 'u' and first > read then gone = gone + 1 end
       trimmed_at = found.at
       redis.call('HDEL', box.ids, id)
     end
     redis.call('HDEL', box.entries, first)
     first = first + 1
   end
-  redis.call('HSET', box.state, 'first', first)
-  if trimmed_at then redis.call('HSET', box.state, 'trimmed_at', string.format('%.0f', trimmed_at)) end
-  return gone
+  return first, gone, trimmed_at
 end
 
 local function expire(box, ttl)
@@ -100,14 +98,22 @@ local function append(box, channel, id, payload, size, ttl, quiet)
     return { 0, cursor(known.position, known.at), tonumber(facts[1] or 0), tonumber(facts[2] or 0) }
   end
   local now = now_ms()
-  local before = cursor(number(box, 'last'), number(box, 'last_at'))
-  local position = redis.call('HINCRBY', box.state, 'last', 1)
-  redis.call('HSET', box.state, 'last_at', text(now))
+  -- The state is read once and written once: each call costs Redis as much as the rest of a line here.
+  local fields = redis.call('HMGET', box.state, 'last', 'last_at', 'first', 'unread', 'version', 'read')
+  for index = 1, 6 do fields[index] = tonumber(fields[index] or 0) end
+  local last, last_at, first, unread, version, read = unpack(fields)
+  local position = last + 1
   redis.call('HSET', box.entries, position, #id .. ':' .. id .. payload)
   redis.call('HSET', box.ids, id, position .. ':u:' .. text(now))
-  local unread, version = count(box, 1 - trim(box, size, ttl, now))
+  local gone, trimmed_at
+  first, gone, trimmed_at = trim(box, math.max(first, 1), position, read, size, ttl, now)
+  unread = unread + 1 - gone
+  version = math.max(version + 1, now)
+  redis.call('HSET', box.state, 'last', text(position), 'last_at', text(now), 'first', text(first),
+    'unread', text(unread), 'version', text(version))
+  if trimmed_at then redis.call('HSET', box.state, 'trimmed_at', text(trimmed_at)) end
   expire(box, ttl)
-  local at = cursor(position, now)
+  local before, at = cursor(last, last_at), cursor(position, now)
   local kind, told = '@', payload
   if quiet then kind, told = '+', '' end
   say(channel, heard(kind, { at, before, text(unread), text(version) }, id, told))
