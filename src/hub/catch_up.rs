@@ -130,7 +130,7 @@ impl Hub {
 
     /// Delivers what was read and what was heard meanwhile; how many notifications the sockets were missing.
     /// `parcels` are the entries of `since`; `news` is asked for what else there is to say, with whether the
-    /// count is newer than what was heard last.
+    /// count is newer than what the sockets were told last.
     pub fn caught_up(
         &self,
         doubt: Doubt,

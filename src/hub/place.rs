@@ -55,7 +55,7 @@ struct Extra {
 pub(super) struct Place {
     /// The newest entry that the sockets were given; `None` until the log was read or heard.
     through: Option<Cursor>,
-    /// Of the newest count that was heard.
+    /// Of the newest count that the sockets were told.
     version: u64,
     doubt: Doubt,
     extra: Option<Box<Extra>>,
@@ -78,7 +78,6 @@ impl Place {
     /// An entry was heard that follows `before`. Everything but [`Heard::Next`] is dealt with.
     pub(super) fn hear(&mut self, before: Cursor, parcel: &Arc<Parcel>, members: usize) -> Heard {
         let Some(cursor) = parcel.cursor() else { return Heard::Next(members) };
-        self.count(parcel.count());
         match self.through {
             _ if self.doubt != Doubt::Sound => {
                 self.hold(parcel);
@@ -91,6 +90,7 @@ impl Place {
             }
             _ => {
                 self.through = Some(cursor);
+                self.count(parcel.count());
                 Heard::Next(members)
             }
         }
@@ -109,6 +109,7 @@ impl Place {
         }
     }
 
+    /// The sockets were told this count. Not called for what is only held: it may be let go.
     pub(super) fn count(&mut self, count: Option<Count>) {
         self.version = self.version.max(count.map_or(0, |count| count.version));
     }
@@ -195,6 +196,9 @@ impl Place {
         {
             self.through = Some(newest);
         }
+        for parcel in &release.parcels {
+            self.count(parcel.count());
+        }
         release.parcels
     }
 
@@ -210,8 +214,60 @@ impl Place {
         }
     }
 
-    /// Whether a count is newer than what was heard last.
+    /// Whether a count is newer than what the sockets were told last.
     pub(super) fn is_newer(&self, count: Count) -> bool {
         count.version > self.version
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    fn at(position: u64) -> Cursor {
+        Cursor { position, at: 100 + position }
+    }
+
+    fn counted(position: u64) -> Count {
+        Count { unread: position, version: 1_000 + position }
+    }
+
+    fn hear(place: &mut Place, position: u64) -> Heard {
+        let parcel = Parcel::count_only(Some(at(position)), counted(position), Instant::now());
+        place.hear(at(position - 1), &Arc::new(parcel), 1)
+    }
+
+    #[test]
+    fn what_is_held_and_then_read_leaves_its_count_to_be_told() {
+        let mut place = Place::default();
+        place.stands(&Summary { cursor: at(4), count: counted(4) });
+        assert_eq!([hear(&mut place, 5), hear(&mut place, 5)], [Heard::Next(1), Heard::Known]);
+        assert_eq!(hear(&mut place, 7), Heard::Gap);
+        assert!(place.doubt());
+        assert_eq!(place.read(1), Some(at(5)));
+        assert_eq!(hear(&mut place, 8), Heard::Held);
+        assert!(place.is_newer(counted(7)), "the sockets know nothing of 6 and 7 yet");
+        let released = place.caught_up(at(7), &[], false);
+        assert_eq!(
+            released.iter().filter_map(|parcel| parcel.cursor()).collect::<Vec<_>>(),
+            [at(8)]
+        );
+        assert!(!place.is_newer(counted(8)), "told with what was held");
+        assert_eq!(hear(&mut place, 9), Heard::Next(1));
+    }
+
+    #[test]
+    fn a_reading_that_a_new_doubt_has_overtaken_does_not_count() {
+        let mut place = Place::default();
+        place.stands(&Summary { cursor: at(4), count: counted(4) });
+        assert!(place.doubt());
+        assert_eq!(place.read(1), Some(at(4)));
+        assert!(place.doubt(), "the link was lost while it was read");
+        assert!(!place.is_reading(1) && !place.doubt());
+        assert_eq!(place.read(2), Some(at(4)));
+        place.not_read(1);
+        assert!(place.is_reading(2));
     }
 }
