@@ -18,7 +18,7 @@ test: setup lint unit it
 	@echo "all checks passed"
 
 # Real servers for the tests, which start them themselves on free ports, and the clients of the README's examples.
-PACKAGES := redis-server curl python3-redis ruby-redis php-cli php-redis
+PACKAGES := redis-server rabbitmq-server haproxy curl python3-venv python3-redis ruby-redis php-cli php-redis
 
 setup:
 	@$(CARGO) fmt --version >/dev/null 2>&1 && $(CARGO) clippy --version >/dev/null 2>&1 || \
@@ -36,9 +36,8 @@ lint:
 unit:
 	$(CARGO) test --workspace --locked --lib --bins
 
-# A test may hold ten thousand sockets.
 it:
-	ulimit -n "$$(ulimit -H -n)" && $(CARGO) test --locked --test it
+	CARGO="$(CARGO)" tests/run
 
 bench:
 	$(CARGO) build --release --workspace --locked

@@ -5,6 +5,7 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
+use super::{Replay, Source};
 use crate::dialect::Dialect;
 use crate::notification::Invalid;
 use crate::session::CloseReason;
@@ -14,62 +15,6 @@ const FAST: [f64; 14] =
     [5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.5, 2.0, 10.0];
 /// Buckets for waits that involve others: 1 ms to 60 s.
 const SLOW: [f64; 12] = [1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 1.0, 5.0, 20.0, 60.0];
-
-/// How notifications come in.
-#[derive(Clone, Copy, Debug)]
-pub enum Source {
-    /// Heard on a channel.
-    Pubsub,
-    /// Appended to a log, by whichever lane.
-    Log,
-    /// `POST /api/publish`.
-    Http,
-    /// Heard by pattern only, for users who are not connected.
-    Capture,
-}
-
-impl Source {
-    const ALL: [Self; 4] = [Self::Pubsub, Self::Log, Self::Http, Self::Capture];
-
-    fn label(self) -> &'static str {
-        match self {
-            Self::Pubsub => "pubsub",
-            Self::Log => "log",
-            Self::Http => "http",
-            Self::Capture => "capture",
-        }
-    }
-}
-
-/// What came of reading a log for what sockets have missed.
-#[derive(Clone, Copy, Debug)]
-pub enum Replay {
-    /// A client came back and nothing is missing.
-    Recovered,
-    /// A client came back and was told that something is missing.
-    Lost,
-    /// Open sockets were given what had not been heard.
-    Repaired,
-    /// Open sockets were told that something is missing.
-    LostWhileOpen,
-    /// Redis did not answer.
-    Away,
-}
-
-impl Replay {
-    const ALL: [Self; 5] =
-        [Self::Recovered, Self::Lost, Self::Repaired, Self::LostWhileOpen, Self::Away];
-
-    fn label(self) -> &'static str {
-        match self {
-            Self::Recovered => "recovered",
-            Self::Lost => "lost",
-            Self::Repaired => "repaired",
-            Self::LostWhileOpen => "lost_while_open",
-            Self::Away => "away",
-        }
-    }
-}
 
 macro_rules! metrics {
     ($( $(#[doc = $help:literal])+ $field:ident: $kind:ident = $name:literal $([$($label:literal),+])? $(buckets $buckets:expr)?; )+) => {

@@ -1,7 +1,9 @@
 //! What operators see: metrics and logs.
 
+mod labels;
 /// The lines on standard error.
 pub mod log;
 mod metrics;
 
-pub use metrics::{Metrics, Replay, Source};
+pub use labels::{Replay, Source};
+pub use metrics::Metrics;

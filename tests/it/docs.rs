@@ -1,15 +1,15 @@
 //! Every example of the README, run as it stands but for addresses and keys.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::support::client::Client;
 use crate::support::gateway::Gateway;
 use crate::support::process::Process;
 use crate::support::redis::Redis;
+use crate::support::script::node_modules;
 use crate::support::token;
 
 const KEY: &str = "the-key-of-the-readme-test";
@@ -23,24 +23,13 @@ fn example(name: &str) -> String {
     block.split_once('\n').unwrap().1.to_owned()
 }
 
-/// npm packages that the examples import, installed once per build directory.
-fn node_modules() -> PathBuf {
-    static INSTALLING: Mutex<()> = Mutex::new(());
-    let _alone = INSTALLING.lock();
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("examples");
+/// A script beside the packages that it imports.
+fn script(name: &str, code: &str) -> PathBuf {
+    let folder = node_modules().join(".examples");
     fs::create_dir_all(&folder).unwrap();
-    let wanted =
-        r#"{"private":true,"dependencies":{"eventsource":"4.0.0","redis":"5.8.2","ws":"8.18.3"}}"#;
-    let manifest = folder.join("package.json");
-    let installed = folder.join("installed");
-    if fs::read_to_string(&manifest).unwrap_or_default() != wanted || !installed.exists() {
-        fs::write(&manifest, wanted).unwrap();
-        let npm = ["install", "--no-audit", "--no-fund", "--silent"];
-        let status = Command::new("npm").args(npm).current_dir(&folder).status();
-        assert!(status.expect("npm, which comes with Node 20").success());
-        fs::write(installed, "").unwrap();
-    }
-    folder
+    let script = folder.join(format!("{name}.mjs"));
+    fs::write(&script, code).unwrap();
+    script
 }
 
 async fn published_by(command: &mut Command, gateway: &Gateway) {
@@ -67,9 +56,7 @@ async fn the_readmes_publishers_are_heard_in_every_language() {
     published_by(Command::new("ruby").arg("-e").arg(code("ruby")), &gateway).await;
     published_by(Command::new("php").arg("-r").arg(code("php")), &gateway).await;
 
-    let modules = node_modules();
-    let script = modules.join("publish.mjs");
-    fs::write(&script, code("node") + "\nprocess.exit(0);\n").unwrap();
+    let script = script("publish", &(code("node") + "\nprocess.exit(0);\n"));
     published_by(Command::new("node").arg(script), &gateway).await;
 
     let http = example("http").replace("localhost:8080", &gateway.addr().to_string());
@@ -81,14 +68,12 @@ async fn the_readmes_publishers_are_heard_in_every_language() {
 /// Runs an example as a page would, with `import` for what Node does not have, until it has logged
 /// what is published; what it logged.
 async fn page(gateway: &Gateway, redis: &Redis, name: &str, import: &str, dialect: &str) -> String {
-    let modules = node_modules();
     let code = example(name).replace("localhost:8080", &gateway.addr().to_string());
     let token = token::for_user("42");
     let head = format!("{import}\nconst token = \"{token}\";\n");
     // Node has no page; the first notification ends the script.
     let tail = "\nconst log = console.log; console.log = (...said) => { log(...said); process.exit(0); };\n";
-    let script = modules.join(format!("{name}.mjs"));
-    fs::write(&script, head + &code + tail).unwrap();
+    let script = script(name, &(head + &code + tail));
     let page = Process::spawn(Command::new("node").arg(script));
     gateway.metric_becomes("campanile_connections", &[("dialect", dialect)], |n| n > 0.0).await;
     redis.publish("user:42:notifications", r#"{"title":"Paid","message":"Now."}"#).await;

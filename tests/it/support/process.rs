@@ -1,7 +1,7 @@
 //! A child process that cannot outlive its owner.
 
-use std::io::Read;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::io::{Read, Write as _};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -23,22 +23,32 @@ pub(crate) struct Process {
     name: String,
     pid: u32,
     child: Mutex<Child>,
+    stdin: Mutex<Option<ChildStdin>>,
     stdout: Capture,
     stderr: Capture,
 }
 
 impl Process {
     pub(crate) fn spawn(command: &mut Command) -> Self {
+        Self::start(command.stdin(Stdio::null()))
+    }
+
+    /// The same, with an open standard input for [`Self::write_line`].
+    pub(crate) fn spawn_listening(command: &mut Command) -> Self {
+        Self::start(command.stdin(Stdio::piped()))
+    }
+
+    fn start(command: &mut Command) -> Self {
         let name = command.get_program().to_string_lossy().into_owned();
         let mut child = command
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
         let stdout = Capture::of(child.stdout.take().expect("stdout is piped"));
         let stderr = Capture::of(child.stderr.take().expect("stderr is piped"));
-        Self { name, pid: child.id(), child: Mutex::new(child), stdout, stderr }
+        let stdin = Mutex::new(child.stdin.take());
+        Self { name, pid: child.id(), child: Mutex::new(child), stdin, stdout, stderr }
     }
 
     /// Runs the command to its end.
@@ -50,6 +60,13 @@ impl Process {
 
     pub(crate) fn pid(&self) -> u32 {
         self.pid
+    }
+
+    /// Writes to the standard input of a process that was spawned listening.
+    pub(crate) fn write_line(&self, line: &str) {
+        let mut stdin = self.stdin.lock().unwrap_or_else(PoisonError::into_inner);
+        let stdin = stdin.as_mut().expect("it was spawned listening");
+        writeln!(stdin, "{line}").unwrap_or_else(|_| panic!("{} does not read", self.name));
     }
 
     /// What it wrote to standard output until now.
