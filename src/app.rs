@@ -157,7 +157,11 @@ fn broker(
 ) -> anyhow::Result<Broker> {
     let channels =
         Channels::new(&config.channels.user, &config.channels.broadcast, &config.redis.prefix);
-    let retention = Retention { size: config.inbox.size, ttl: config.inbox.ttl };
+    let retention = Retention {
+        size: config.inbox.size,
+        ttl: config.inbox.ttl,
+        mail_after: None,
+    };
     if config.redis.url.is_none() {
         metrics.redis_connected.set(1);
         return Ok(Broker::Memory(Memory::start(hub.clone(), sink, channels, retention)));

@@ -13,6 +13,9 @@ pub struct Retention {
     pub size: usize,
     /// How long an entry is kept, and a log to which nothing is appended.
     pub ttl: std::time::Duration,
+    /// How long an entry that names an address may stay unread before it is due to be mailed; `None`: nothing
+    /// is ever due. See [`crate::broker::mail`].
+    pub mail_after: Option<std::time::Duration>,
 }
 
 /// What to append: a payload that has passed [`crate::notification::Notification::parse`], under its id.

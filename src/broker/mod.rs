@@ -2,6 +2,7 @@
 //! Knows neither sockets nor who is connected; those it meets as [`Interest`] and [`Sink`].
 
 pub mod log;
+pub mod mail;
 pub mod memory;
 pub mod redis;
 

@@ -252,7 +252,7 @@ mod tests {
         let (discarder, _) = recovery::discarding();
         let router = Router::new(hub.clone(), metrics.clone(), 1000, discarder);
         let channels = Channels::new("user:{user_id}", "all", "c:");
-        let retention = Retention { size: 10, ttl: Duration::from_hours(1) };
+        let retention = Retention { size: 10, ttl: Duration::from_hours(1), mail_after: None };
         Broker::Memory(Memory::start(hub, Box::new(router), channels, retention))
     }
 

@@ -46,6 +46,7 @@ pub(super) struct Fields<'a> {
     pub(super) kind: Slot<'a>,
     pub(super) timestamp: Slot<'a>,
     pub(super) user: Slot<'a>,
+    pub(super) email: Slot<'a>,
     pub(super) shadows_envelope: bool,
 }
 
@@ -72,7 +73,9 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn has_unusable(&self) -> bool {
-        [&self.id, &self.kind, &self.timestamp, &self.user].iter().any(|slot| slot.unusable)
+        let always = [&self.id, &self.kind, &self.timestamp, &self.user];
+        // Without an alias nothing takes its place.
+        always.iter().any(|slot| slot.unusable) || (self.email.unusable && self.email.alias.is_some())
     }
 }
 
@@ -86,6 +89,8 @@ enum Name {
     SentAt,
     User,
     UserAlias,
+    Email,
+    EmailAlias,
     Other,
 }
 
@@ -118,6 +123,8 @@ impl Visitor<'_> for NameSeed {
             "sentAt" => Name::SentAt,
             "user_id" => Name::User,
             "userId" => Name::UserAlias,
+            "user_email" => Name::Email,
+            "userEmail" => Name::EmailAlias,
             _ => Name::Other,
         })
     }
@@ -156,6 +163,8 @@ impl<'de> Visitor<'de> for FieldsVisitor {
                 Name::SentAt => fields.timestamp.set_alias(raw, is_text(raw)),
                 Name::User => fields.user.set_own(raw, raw != "null"),
                 Name::UserAlias => fields.user.set_alias(raw, raw != "null"),
+                Name::Email => fields.email.set_own(raw, is_text(raw)),
+                Name::EmailAlias => fields.email.set_alias(raw, is_text(raw)),
                 Name::Other => {}
             }
         }

@@ -145,11 +145,15 @@ impl Notification {
             missing.push(("user_id", json_string(user)));
         }
 
+        if let (Some(raw), true) = (fields.email.value(), fields.email.needs_canonical()) {
+            missing.push(("user_email", raw.to_owned()));
+        }
+
         let body = match (missing.is_empty(), fields.has_unusable()) {
             (true, _) => text.into(),
             (false, unusable) => {
                 let skip: &[&str] =
-                    if unusable { &["id", "type", "timestamp", "user_id"] } else { &[] };
+                    if unusable { &["id", "type", "timestamp", "user_id", "user_email"] } else { &[] };
                 let skip: Vec<&str> =
                     skip.iter().copied().filter(|k| missing.iter().any(|(m, _)| m == k)).collect();
                 rewrite(text, &missing, &skip).into()

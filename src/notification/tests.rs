@@ -62,6 +62,19 @@ fn a_null_or_unusable_field_counts_as_missing() {
 }
 
 #[test]
+fn an_address_is_mapped_from_its_alias_and_never_made_up() {
+    assert_eq!(filled(r#"{"userEmail":"a@b.example"}"#)["user_email"], "a@b.example");
+    let both = filled(r#"{"userEmail":"a@b.example","user_email":"c@d.example"}"#);
+    assert_eq!(both["user_email"], "c@d.example");
+    let value = filled(r#"{"user_email":null,"userEmail":"a@b.example"}"#);
+    assert_eq!(value["user_email"], "a@b.example");
+    for without in ["{}", r#"{"userEmail":7}"#, r#"{"userEmail":""}"#] {
+        assert_eq!(filled(without).get("user_email"), None, "{without}");
+    }
+    assert_eq!(filled(r#"{"user_email":null}"#)["user_email"], Value::Null);
+}
+
+#[test]
 fn invalid_payloads_are_refused_with_their_reason() {
     let user = Target::User("42");
     let cases = [
@@ -115,7 +128,7 @@ proptest! {
         if let Ok(parsed) = parse(&payload, Target::User("42")) {
             let value: Value = serde_json::from_str(parsed.body()).unwrap();
             for (name, text) in &fields {
-                if !["id", "type", "timestamp", "user_id"].contains(&name.as_str()) {
+                if !["id", "type", "timestamp", "user_id", "user_email"].contains(&name.as_str()) {
                     prop_assert_eq!(&value[name], text);
                 }
             }

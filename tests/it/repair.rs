@@ -53,7 +53,7 @@ impl Replica {
             channels: Channels::new("user:{user_id}:notifications", "broadcast", "c:"),
             replica: name.into(),
             max_payload_bytes: 1000,
-            retention: Retention { size: 200, ttl: Duration::from_hours(1) },
+            retention: Retention { size: 200, ttl: Duration::from_hours(1), mail_after: None },
             recorder: None,
             metrics: metrics.clone(),
         };

@@ -108,6 +108,11 @@ impl Log {
         Summary { cursor: self.newest, count }
     }
 
+    /// The entry with this id, unless it was deleted.
+    pub(super) fn find(&self, id: &str) -> Option<Entry> {
+        self.at(*self.positions.get(id)?).and_then(|kept| self.entry(kept))
+    }
+
     /// Of the newest entry.
     pub(super) fn newest(&self) -> Cursor {
         self.newest

@@ -1,16 +1,20 @@
 //! One replica on its own: the same paths, without a server.
 
 mod log;
+mod mail;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::log::{
     Appended, Ask, Change, Count, Entry, Item, Mark, Marked, Retention, Since, Summary,
 };
+use super::mail::{Due, Look, Peek, Taken};
 use super::{Captured, Census, Interest, Link, Logged, Sink};
 use crate::notification::{Target, UserId};
 use log::Log;
+use mail::Schedule;
 
 /// How the sink is told of an entry: with its payload, or of its place.
 type Tell = fn(&mut dyn Sink, &Logged<'_>, &Captured<'_>);
@@ -22,6 +26,8 @@ pub struct Memory {
     link: Link,
     channels: super::redis::Channels,
     logs: Mutex<HashMap<UserId, Log>>,
+    /// Locked after `logs`.
+    schedule: Mutex<Schedule>,
     retention: Retention,
 }
 
@@ -39,6 +45,7 @@ impl Memory {
             link: Link::default(),
             channels,
             logs: Mutex::default(),
+            schedule: Mutex::default(),
             retention,
         });
         memory.interest.link_up();
@@ -111,6 +118,12 @@ impl Memory {
         let appended = log.append(id, payload, self.retention, now());
         let Appended { is_new, cursor, count } = appended;
         if is_new {
+            if let Some(after) = self.retention.mail_after
+                && mail::has_address(payload)
+            {
+                let due = Due { user: user.clone(), id: id.to_owned() };
+                self.schedule(|schedule| schedule.add(due, mail::later(cursor.at, after)));
+            }
             let (user, payload) = (user.as_str(), payload.as_bytes());
             let logged = Logged { user, cursor, before, count, id, payload };
             let captured = Captured { user, cursor, before, count, id };
@@ -154,6 +167,33 @@ impl Memory {
     pub(super) fn catch_up(&self, asks: &[Ask]) -> Vec<Since> {
         let now = now();
         asks.iter().map(|ask| self.with_log(&ask.user, |log| log.since(ask.start, now))).collect()
+    }
+
+    pub(super) fn peek_mail(&self) -> Peek {
+        self.schedule(|schedule| schedule.peek(now()))
+    }
+
+    pub(super) fn look_at_mail(&self, dues: &[Due]) -> Vec<Look> {
+        let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        let look = |due: &Due| self.schedule(|all| all.look(due, logs.get(&due.user), now()));
+        dues.iter().map(look).collect()
+    }
+
+    pub(super) fn take_mail(&self, due: &Due, hold: Duration) -> Taken {
+        let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        self.schedule(|schedule| schedule.take(due, logs.get(&due.user), now(), hold))
+    }
+
+    pub(super) fn hold_mail(&self, due: &Due, token: u64, longer: Duration) -> Option<u64> {
+        self.schedule(|schedule| schedule.hold(due, token, now(), longer))
+    }
+
+    pub(super) fn done_mail(&self, due: &Due) {
+        self.schedule(|schedule| schedule.remove(due));
+    }
+
+    fn schedule<T>(&self, act: impl FnOnce(&mut Schedule) -> T) -> T {
+        act(&mut self.schedule.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn tell(&self, user: &UserId, change: &Change<'_>, count: Count) {

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::slots::slot;
+use super::slots::{SLOTS, slot};
+use super::tags::Tags;
 use crate::notification::Target;
 
 /// Placeholder in the template of user channels.
@@ -138,6 +139,38 @@ impl Channels {
         numbers.find(|number| slot(number) == wanted).unwrap_or_default()
     }
 
+    /// The schedules of what is to be mailed: one, or in a cluster one in each slot.
+    pub(super) fn mail_dues(&self) -> Vec<String> {
+        if !self.in_cluster {
+            return vec![format!("{}mail:due", self.prefix)];
+        }
+        let tags = Tags::new();
+        (0..SLOTS).map(|slot| self.mail_due_tagged(&tags.of(slot))).collect()
+    }
+
+    /// The one of [`mail_dues`](Self::mail_dues) that may be used together with this key.
+    pub(super) fn mail_due_of(&self, key: &str) -> String {
+        if self.in_cluster {
+            self.mail_due_tagged(&Tags::new().of(slot(key)))
+        } else {
+            format!("{}mail:due", self.prefix)
+        }
+    }
+
+    fn mail_due_tagged(&self, tag: &str) -> String {
+        format!("{}mail:{{{tag}}}:due", self.prefix)
+    }
+
+    /// The lease of the replica that mails.
+    pub(super) fn mail_lease(&self) -> String {
+        format!("{}mail:lease", self.prefix)
+    }
+
+    /// List of what could not be mailed, JSON, newest first.
+    pub(super) fn mail_failed(&self) -> String {
+        format!("{}mail:failed", self.prefix)
+    }
+
     /// The leases of the two replicas that listen by pattern: the leader's, the standby's.
     pub(super) fn capture_leases(&self) -> [String; 2] {
         [0, 1].map(|number| format!("{}{{capture}}:{number}", self.prefix))
@@ -216,6 +249,22 @@ mod tests {
             }
         }
         assert_eq!(channels.inbox("42")[0], "c:inbox:{42}:entries");
+    }
+
+    #[test]
+    fn there_is_a_schedule_in_every_slot_of_a_cluster_and_one_elsewhere() {
+        let channels = Channels::new("user:{user_id}", "b", "c:");
+        assert_eq!(channels.mail_dues(), ["c:mail:due"]);
+        assert_eq!(channels.mail_due_of(&channels.inbox("42")[0]), "c:mail:due");
+        let channels = channels.for_cluster();
+        for (number, due) in (0..SLOTS).zip(channels.mail_dues()) {
+            assert_eq!(slot(&due), number, "{due}");
+        }
+        for user in ["42", "ü", "}x"] {
+            let key = &channels.inbox(user)[0];
+            let due = channels.mail_due_of(key);
+            assert_eq!((slot(&due), channels.mail_dues().contains(&due)), (slot(key), true));
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use redis::{FromRedisValue, Script};
 use super::commands::{Commands, evalsha};
 use super::connect::Node;
 use super::nodes::{Call, Nodes};
+use super::tags::Tags;
 use crate::broker::Away;
 use crate::broker::log::{
     Appended, Ask, Count, Entry, Item, Mark, Marked, PART, PART_BYTES, Retention, Since, Start,
@@ -16,6 +17,8 @@ use crate::notification::{Cursor, Target, UserId};
 
 const CORE: &str = include_str!("scripts/log/core.lua");
 const LIBRARY: &str = include_str!("scripts/log/library.lua");
+const SCHEDULE: &str = include_str!("scripts/mail/schedule.lua");
+const SLOT: &str = include_str!("scripts/mail/slot.lua");
 
 /// `[cursor, 1 if unread, id, payload]`
 type Row = (String, u8, Vec<u8>, Vec<u8>);
@@ -39,6 +42,7 @@ pub(in crate::broker) struct Log {
 impl Log {
     pub(super) fn new(commands: Arc<Commands>, retention: Retention) -> Self {
         let script = |tail: &str| Arc::new(Script::new(&with_core(&commands, tail)));
+        let appender = |tail: &str| script(&[SCHEDULE, "\n", tail].concat());
         // Runs also when Redis is full.
         let reader = |tail: &str| {
             let text = format!("#!lua flags=no-writes\n{}", with_core(&commands, tail));
@@ -46,8 +50,8 @@ impl Log {
         };
         Self {
             retention,
-            append: script(include_str!("scripts/log/append.lua")),
-            capture: script(include_str!("scripts/log/capture.lua")),
+            append: appender(include_str!("scripts/log/append.lua")),
+            capture: appender(include_str!("scripts/log/capture.lua")),
             mark: script(include_str!("scripts/log/mark.lua")),
             mark_all: script(include_str!("scripts/log/mark_all.lua")),
             summary: reader(include_str!("scripts/log/summary.lua")),
@@ -83,10 +87,17 @@ impl Log {
         let calls: Vec<Call> = items
             .iter()
             .map(|item| {
-                let keys = self.commands.channels.inbox(item.user.as_str());
+                let channels = &self.commands.channels;
+                let mut keys = channels.inbox(item.user.as_str()).to_vec();
+                if self.retention.mail_after.is_some() {
+                    keys.push(channels.mail_due_of(&keys[0]));
+                }
                 evalsha(script, &keys, |call| {
                     call.arg(self.channel(item.user)).arg(item.id).arg(item.payload);
                     call.arg(self.retention.size).arg(self.ttl());
+                    if let Some(after) = self.mail_after() {
+                        call.arg(item.user.as_str()).arg(after);
+                    }
                 })
             })
             .collect();
@@ -103,6 +114,10 @@ impl Log {
 
     fn ttl(&self) -> String {
         self.retention.ttl.as_millis().to_string()
+    }
+
+    fn mail_after(&self) -> Option<String> {
+        self.retention.mail_after.map(|after| after.as_millis().to_string())
     }
 
     pub(in crate::broker) async fn mark(
@@ -173,7 +188,12 @@ impl Log {
         let channels = &self.commands.channels;
         let (before, after) = channels.around_user();
         let name = channels.function("library");
-        let body = LIBRARY
+        let tags = Tags::new();
+        let body = [SCHEDULE, "\n", SLOT, "\n", LIBRARY]
+            .concat()
+            .replace("{{tag_base}}", &tags.base().to_string())
+            .replace("{{tag_bits}}", &tags.bits().map(|bits| bits.to_string()).join(", "))
+            .replace("{{mail_after}}", &self.mail_after().unwrap_or_else(|| "0".to_owned()))
             .replace("{{notify}}", &channels.function("notify"))
             .replace("{{prefix}}", &lua_string(channels.prefix()))
             .replace("{{in_cluster}}", &channels.are_for_cluster().to_string())
@@ -202,7 +222,7 @@ impl Log {
 }
 
 /// A whole script, or library, that begins with the core and ends with `tail`.
-fn with_core(commands: &Commands, tail: &str) -> String {
+pub(super) fn with_core(commands: &Commands, tail: &str) -> String {
     [CORE, "\n", tail].concat().replace("{{publish}}", commands.publish_word())
 }
 

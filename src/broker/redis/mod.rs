@@ -11,6 +11,7 @@ mod functions;
 mod heard;
 mod inspect;
 mod log;
+mod mail;
 mod nodes;
 mod pipeline;
 mod places;
@@ -19,6 +20,7 @@ mod pursue;
 mod resp;
 mod shards;
 mod slots;
+mod tags;
 mod tls;
 mod topology;
 mod wire;
@@ -40,6 +42,7 @@ use crate::notification::{Target, UserId};
 use crate::telemetry::Metrics;
 use bus::{Bus, Probes};
 use log::Log;
+use mail::Mail;
 use presence::{Presence, Registrar};
 
 /// What one replica asks of all.
@@ -59,6 +62,7 @@ enum Order {
 pub struct Redis {
     commands: Arc<Commands>,
     log: Arc<Log>,
+    mail: Mail,
     registrar: Registrar,
     capture: Option<capture::Handle>,
     link: Arc<Link>,
@@ -127,7 +131,8 @@ impl Redis {
         }
         let (presence, registrar) = Presence::new(commands.clone(), replica, interest, probes);
         tokio::spawn(presence.run());
-        Ok(Arc::new(Self { commands, log, registrar, capture, link }))
+        let mail = Mail::new(commands.clone());
+        Ok(Arc::new(Self { commands, log, mail, registrar, capture, link }))
     }
 
     pub(super) fn link(&self) -> &Link {
@@ -136,6 +141,10 @@ impl Redis {
 
     pub(super) fn log(&self) -> &Log {
         &self.log
+    }
+
+    pub(super) fn mail(&self) -> &Mail {
+        &self.mail
     }
 
     pub(super) async fn publish_all(&self, items: &[(Target<'_>, &str)]) -> Result<Vec<u64>, Away> {

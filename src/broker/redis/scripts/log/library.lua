@@ -69,7 +69,12 @@ local function notify(keys, args)
   local name = {{prefix}} .. 'inbox:{' .. user .. '}:'
   local box = inbox(name .. 'entries', name .. 'ids', name .. 'state')
   local channel = {{before}} .. user .. {{after}}
-  return append(box, channel, find_id(payload, fields), payload, {{size}}, {{ttl}})[2]
+  local id = find_id(payload, fields)
+  local answer = append(box, channel, id, payload, {{size}}, {{ttl}})
+  if {{mail_after}} > 0 and answer[1] == 1 and has_address(payload) then
+    schedule(schedule_of(user), user, id, {{mail_after}}, {{ttl}})
+  end
+  return answer[2]
 end
 
 redis.register_function('{{notify}}', notify)
