@@ -160,7 +160,11 @@ fn broker(
     let retention = Retention {
         size: config.inbox.size,
         ttl: config.inbox.ttl,
-        mail_after: None,
+        // Without a server what this process would schedule is lost with it.
+        mail_after: config
+            .mail
+            .after
+            .filter(|_| config.redis.url.is_some() || config.mail.sender.is_some()),
     };
     if config.redis.url.is_none() {
         metrics.redis_connected.set(1);

@@ -6,6 +6,7 @@ use super::keepalive::KeepaliveArgs;
 use super::limits::LimitsArgs;
 use super::listen::ListenArgs;
 use super::log::LogArgs;
+use super::mail::{MailArgs, check_mail};
 use super::origins::{Origins, OriginsArgs};
 use super::publish::PublishArgs;
 use super::reader::{Reader, collect};
@@ -29,6 +30,8 @@ pub struct ServeArgs {
     pub(crate) publish: PublishArgs,
     #[command(flatten)]
     pub(crate) inbox: InboxArgs,
+    #[command(flatten)]
+    pub(crate) mail: MailArgs,
     #[command(flatten)]
     pub(crate) keepalive: KeepaliveArgs,
     #[command(flatten)]
@@ -59,6 +62,7 @@ impl Config {
             let origins = args.origins.read(reader);
             let publish = args.publish.read(reader);
             let inbox = args.inbox.read(reader);
+            let mail = args.mail.read(reader);
             let keepalive = args.keepalive.read(reader);
             let limits = args.limits.read(reader);
             let drain = args.drain.read(reader);
@@ -66,6 +70,7 @@ impl Config {
 
             check_sharded(reader, redis.as_ref().ok(), channels.as_ref().ok());
             check_cookie(reader, auth.as_ref().ok(), origins.as_ref().ok());
+            check_mail(reader, mail.as_ref().ok(), inbox.as_ref().ok());
             check_queue(reader, publish.as_ref().ok(), limits.as_ref().ok());
             Ok(Self {
                 listen: listen?,
@@ -74,6 +79,7 @@ impl Config {
                 auth: auth?,
                 publish: publish?,
                 inbox: inbox?,
+                mail: mail?,
                 origins: origins?,
                 keepalive: keepalive?,
                 limits: limits?,

@@ -13,6 +13,7 @@ mod kind;
 mod limits;
 mod listen;
 mod log;
+mod mail;
 mod origins;
 mod problem;
 mod publish;
@@ -22,6 +23,7 @@ mod redis;
 mod reference;
 mod secret;
 mod servers;
+mod smtp;
 #[cfg(test)]
 mod tests;
 mod unknown;
@@ -37,6 +39,7 @@ pub use keepalive::{Keepalive, KeepaliveArgs};
 pub use limits::{Limits, LimitsArgs};
 pub use listen::{Listen, ListenArgs, OpsArgs};
 pub use log::{Log, LogArgs, LogFormat};
+pub use mail::{Mail, MailArgs, MailSender};
 pub use origins::{Origins, OriginsArgs, normalise_origin};
 pub use problem::{Problem, Problems, Setting, Warning};
 pub use publish::{Publish, PublishArgs};
@@ -44,6 +47,7 @@ pub use reader::{Reader, Refused, collect};
 pub use redis::{PubSub, Redis, RedisArgs};
 pub use secret::Secret;
 pub use servers::{Servers, Topology};
+pub use smtp::{SmtpServer, SmtpTls};
 pub use unknown::unknown_variables;
 
 /// Everything `campanile serve` needs, validated.
@@ -69,6 +73,8 @@ pub struct Config {
     pub drain: Drain,
     /// What is kept for each user.
     pub inbox: Inbox,
+    /// What happens to that which stays unread there.
+    pub mail: Mail,
     /// Filter and form of the lines on standard error.
     pub log: Log,
 }

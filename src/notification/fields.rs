@@ -75,7 +75,8 @@ impl<'a> Fields<'a> {
     pub(super) fn has_unusable(&self) -> bool {
         let always = [&self.id, &self.kind, &self.timestamp, &self.user];
         // Without an alias nothing takes its place.
-        always.iter().any(|slot| slot.unusable) || (self.email.unusable && self.email.alias.is_some())
+        always.iter().any(|slot| slot.unusable)
+            || (self.email.unusable && self.email.alias.is_some())
     }
 }
 

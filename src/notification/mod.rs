@@ -152,8 +152,11 @@ impl Notification {
         let body = match (missing.is_empty(), fields.has_unusable()) {
             (true, _) => text.into(),
             (false, unusable) => {
-                let skip: &[&str] =
-                    if unusable { &["id", "type", "timestamp", "user_id", "user_email"] } else { &[] };
+                let skip: &[&str] = if unusable {
+                    &["id", "type", "timestamp", "user_id", "user_email"]
+                } else {
+                    &[]
+                };
                 let skip: Vec<&str> =
                     skip.iter().copied().filter(|k| missing.iter().any(|(m, _)| m == k)).collect();
                 rewrite(text, &missing, &skip).into()

@@ -102,7 +102,8 @@ pub(crate) struct Replica {
 }
 
 const LIMIT: usize = 1000;
-pub(crate) const RETENTION: Retention = Retention { size: 10, ttl: Duration::from_hours(1), mail_after: None };
+pub(crate) const RETENTION: Retention =
+    Retention { size: 10, ttl: Duration::from_hours(1), mail_after: None };
 
 /// The template of user channels.
 fn template(pubsub: PubSub) -> &'static str {

@@ -39,13 +39,7 @@ impl Schedule {
         look
     }
 
-    pub(super) fn take(
-        &mut self,
-        due: &Due,
-        log: Option<&Log>,
-        now: u64,
-        hold: Duration,
-    ) -> Taken {
+    pub(super) fn take(&mut self, due: &Due, log: Option<&Log>, now: u64, hold: Duration) -> Taken {
         let look = self.look(due, log, now);
         let entry = log.and_then(|log| log.find(&due.id)).filter(|_| look == Look::Unread);
         let Some(entry) = entry else { return Taken::Not(look) };

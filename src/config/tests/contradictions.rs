@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::super::*;
 use super::{STRONG, args, problems, read};
 
@@ -82,6 +84,46 @@ fn sharded_pub_sub_wants_a_cluster_and_the_user_as_hash_tag() {
         let found = problems(&[sharded, cluster, ("CAMPANILE_CHANNEL", channel)]);
         assert!(found[0].contains("is not the user") && found.len() == 1, "{channel}: {found:?}");
     }
+}
+
+#[test]
+fn mail_wants_a_sender_and_an_inbox() {
+    let server = ("CAMPANILE_SMTP_URL", "smtp://u:p@relay?tls=required");
+    let from = ("CAMPANILE_MAIL_FROM", "Bell <bell@app.example.com>");
+    let found = problems(&[server]);
+    assert!(found[0].contains("(CAMPANILE_MAIL_FROM): it is missing"), "{found:?}");
+    let none = ("CAMPANILE_INBOX_SIZE", "0");
+    for (variables, name) in [
+        (vec![server, from, none], "(CAMPANILE_SMTP_URL)"),
+        (vec![("CAMPANILE_MAIL_AFTER", "1m"), none], "(CAMPANILE_MAIL_AFTER)"),
+    ] {
+        let found = problems(&variables);
+        assert!(found[0].contains(name) && found[0].contains("INBOX_SIZE"), "{found:?}");
+        assert_eq!(found.len(), 1, "{found:?}");
+    }
+    let unsubscribe = "https://app.example.com/u/{user_id}";
+    let (config, warnings) = read(&[
+        server,
+        from,
+        ("CAMPANILE_SMTP_TIMEOUT", "2s"),
+        ("CAMPANILE_MAIL_AFTER", "1h"),
+        ("CAMPANILE_MAIL_PER_SECOND", "3"),
+        ("CAMPANILE_MAIL_GIVE_UP", "2d"),
+        ("CAMPANILE_MAIL_UNSUBSCRIBE", unsubscribe),
+    ])
+    .unwrap();
+    assert_eq!(warnings, []);
+    let sender = config.mail.sender.unwrap();
+    assert_eq!(sender.server.to_string(), "relay:587");
+    assert_eq!(sender.from.to_string(), "Bell <bell@app.example.com>");
+    assert_eq!((sender.timeout, sender.per_second), (Duration::from_secs(2), 3));
+    assert_eq!(sender.give_up, Duration::from_hours(48));
+    assert_eq!(sender.unsubscribe.as_deref(), Some(unsubscribe));
+    assert_eq!(config.mail.after, Some(Duration::from_hours(1)));
+
+    let plain = ("CAMPANILE_SMTP_URL", "smtp://u:p@relay");
+    let warnings = read(&[plain, from]).unwrap().1;
+    assert!(warnings[0].to_string().contains("travels unencrypted"), "{warnings:?}");
 }
 
 #[test]

@@ -13,6 +13,9 @@ fn no_secret_shows_in_problems_or_warnings() {
         ("ACCESS_SECRET_KEY", "hunter2,,"),
         ("CAMPANILE_PUBLISH_KEYS", "hunter2, hunter2"),
         ("CAMPANILE_JWKS_URL", "https://user:hunter2@id.example.com/"),
+        ("CAMPANILE_SMTP_URL", "http://u:hunter2@relay"),
+        ("CAMPANILE_SMTP_URL", "smtp://u:hunter2@relay:port"),
+        ("CAMPANILE_SMTP_URL", "smtp://u:x?hunter2@relay"),
         ("CAMPANILE_REDIS_URL", "http://:hunter2@cache"),
         ("CAMPANILE_REDIS_URL", "hunter2://cache"),
         ("CAMPANILE_REDIS_URL", "redis://:hunter2@cache:port"),
@@ -45,6 +48,8 @@ fn no_secret_shows_in_debug_output() {
         ("ACCESS_SECRET_KEY", "hunter2-hunter2-hunter2"),
         ("CAMPANILE_PUBLISH_KEYS", "hunter2-hunter2-hunter2"),
         ("CAMPANILE_REDIS_URL", "redis://:hunter2@cache"),
+        ("CAMPANILE_SMTP_URL", "smtps://u:hunter2@relay"),
+        ("CAMPANILE_MAIL_FROM", "a@b.example"),
     ]);
     let (config, _) = Config::from_args(&args, JwtKey::Required).unwrap();
     assert!(!format!("{args:?}").contains(HIDDEN), "{args:?}");
@@ -53,8 +58,15 @@ fn no_secret_shows_in_debug_output() {
 
 #[test]
 fn every_secret_option_hides_its_variable_and_takes_a_leading_hyphen() {
-    let secrets =
-        ["jwt-secret", "access-secret-key", "publish-keys", "redis-url", "jwks-url", "key"];
+    let secrets = [
+        "jwt-secret",
+        "access-secret-key",
+        "publish-keys",
+        "redis-url",
+        "jwks-url",
+        "smtp-url",
+        "key",
+    ];
     let cli = Cli::command();
     let publish = cli.find_subcommand("publish").unwrap();
     for arg in cli.get_arguments().chain(publish.get_arguments()) {

@@ -54,11 +54,22 @@ fn every_default_is_the_documented_one() {
     assert_eq!(config.inbox.ttl, Duration::from_hours(30 * 24));
     assert!(config.inbox.capture);
 
+    assert_eq!(config.mail.after, None);
+    assert!(config.mail.sender.is_none());
+    let mail = read(&[SMTP, FROM]).unwrap().0.mail;
+    let sender = mail.sender.unwrap();
+    assert_eq!(mail.after, Some(Duration::from_mins(5)));
+    assert_eq!((sender.timeout, sender.per_second), (Duration::from_secs(30), 10));
+    assert_eq!((sender.give_up, sender.unsubscribe), (Duration::from_hours(24), None));
+
     assert_eq!(config.drain.delay, Duration::from_secs(5));
     assert_eq!(config.drain.window, Duration::from_secs(20));
     assert_eq!(config.log.filter, "info");
     assert_eq!(config.log.format, LogFormat::Text);
 }
+
+const SMTP: (&str, &str) = ("CAMPANILE_SMTP_URL", "smtp://relay");
+const FROM: (&str, &str) = ("CAMPANILE_MAIL_FROM", "a@b.example");
 
 type Good = (&'static str, &'static str, fn(&Config) -> String, &'static str);
 
@@ -108,6 +119,8 @@ const GOOD: &[Good] = &[
     ("CAMPANILE_INBOX_SIZE", "0", |c| c.inbox.size.to_string(), "0"),
     ("CAMPANILE_INBOX_TTL", "7d", |c| format!("{:?}", c.inbox.ttl), "604800s"),
     ("CAMPANILE_CAPTURE", "false", |c| c.inbox.capture.to_string(), "false"),
+    ("CAMPANILE_MAIL_AFTER", "90s", |c| format!("{:?}", c.mail.after), "Some(90s)"),
+    ("CAMPANILE_MAIL_FROM", "a@b.example", |c| c.mail.sender.is_some().to_string(), "false"),
     ("CAMPANILE_DRAIN_DELAY", "0", |c| format!("{:?}", c.drain.delay), "0ns"),
     ("CAMPANILE_DRAIN_DELAY", "0s", |c| format!("{:?}", c.drain.delay), "0ns"),
     ("CAMPANILE_DRAIN_WINDOW", "365d", |c| format!("{:?}", c.drain.window), "31536000s"),
@@ -190,6 +203,23 @@ const BAD: &[(&str, &str, &str)] = &[
     ("CAMPANILE_CONNECTIONS_PER_IP_PER_SECOND", "1.5", "no whole number"),
     ("CAMPANILE_COMMANDS_PER_SECOND", "off", "no whole number"),
     ("CAMPANILE_TRUSTED_PROXIES", "10.0.0.0/8,10.0.0.0/33", "\"10.0.0.0/33\", which is neither"),
+    ("CAMPANILE_SMTP_URL", "relay:25", "does not begin with smtp://"),
+    ("CAMPANILE_SMTP_URL", "smtp://", "no valid host and port"),
+    ("CAMPANILE_SMTP_URL", "smtp://u:p/w@relay", "no valid host and port"),
+    ("CAMPANILE_SMTP_URL", "smtp://u@relay", "user without a password"),
+    ("CAMPANILE_SMTP_URL", "smtp://u:%zz@relay", "not percent-encoded UTF-8"),
+    ("CAMPANILE_SMTP_URL", "smtp://relay?tls=yes", "parameter other than tls"),
+    ("CAMPANILE_SMTP_URL", "smtps://relay?tls=required", "smtps takes none"),
+    ("CAMPANILE_SMTP_URL", "smtp://relay/a b", "no name to say in EHLO"),
+    ("CAMPANILE_SMTP_TIMEOUT", "30", "has no unit"),
+    ("CAMPANILE_MAIL_FROM", "nobody", "is no mail address"),
+    ("CAMPANILE_MAIL_FROM", "a@b.example\nBcc: c@d.example", "control characters"),
+    ("CAMPANILE_MAIL_AFTER", "0", "has no unit"),
+    ("CAMPANILE_MAIL_AFTER", "30d", "not shorter than --inbox-ttl"),
+    ("CAMPANILE_MAIL_PER_SECOND", "0", "out of range"),
+    ("CAMPANILE_MAIL_GIVE_UP", "never", "no duration"),
+    ("CAMPANILE_MAIL_UNSUBSCRIBE", "http://app.example.com", "does not begin with https://"),
+    ("CAMPANILE_MAIL_UNSUBSCRIBE", "mailto:a@b.example?subject=no more", "an address cannot have"),
     ("CAMPANILE_DRAIN_DELAY", "-5s", "no duration"),
     ("CAMPANILE_DRAIN_WINDOW", "20", "has no unit"),
     ("CAMPANILE_LOG", "info,=", "no filter"),
@@ -225,7 +255,17 @@ fn the_tables_cover_every_option() {
     let bad: BTreeSet<_> = BAD.iter().map(|(variable, ..)| flag(variable)).collect();
     let good: BTreeSet<_> = GOOD.iter().map(|(variable, ..)| flag(variable)).collect();
     // Good only together with others; see `contradictions`.
-    let elsewhere = ["redis-ca-file", "redis-cert-file", "redis-key-file"].map(str::to_owned);
+    let elsewhere = [
+        "redis-ca-file",
+        "redis-cert-file",
+        "redis-key-file",
+        "smtp-url",
+        "smtp-timeout",
+        "mail-per-second",
+        "mail-give-up",
+        "mail-unsubscribe",
+    ]
+    .map(str::to_owned);
     let good: BTreeSet<_> = good.into_iter().chain(elsewhere).collect();
     let declared: BTreeSet<_> = command()
         .get_arguments()
