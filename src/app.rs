@@ -21,6 +21,7 @@ use crate::http::{Gateway, Throttle, ops, server};
 use crate::hub::{Hub, Quota};
 use crate::inbox::Inbox;
 use crate::ingest::Recorder;
+use crate::mail;
 use crate::recovery::{self, Recovery};
 use crate::router::Router;
 use crate::session::{Rhythm, Rules, millis};
@@ -57,6 +58,7 @@ pub async fn serve(config: Config, pages: Pages, started: impl FnOnce()) -> anyh
         .recording(recorder.clone());
     let broker = broker(&config, &hub, Box::new(router), &replica, recorder, &metrics)?;
     tokio::spawn(recording.run(broker.clone()));
+    let mailing = mail::start_if_configured(&config, &broker, &replica, &metrics);
     preload_keys(&verifier);
     let enabled = config.inbox.size > 0;
     let inbox = Arc::new(Inbox::new(broker.clone(), enabled, metrics.clone(), discarder.clone()));
@@ -119,6 +121,9 @@ pub async fn serve(config: Config, pages: Pages, started: impl FnOnce()) -> anyh
     tracing::info!(delay = ?config.drain.delay, window = ?config.drain.window, "stopping");
     metrics.draining.set(1);
     drain.leave();
+    if let Some(mailing) = &mailing {
+        mailing.begin_stop();
+    }
     let gently = async {
         sleep(config.drain.delay).await;
         drain.close();
@@ -137,6 +142,11 @@ pub async fn serve(config: Config, pages: Pages, started: impl FnOnce()) -> anyh
     tokio::select! {
         () = gently => {}
         () = signals.recv() => tracing::warn!("told again: stopping at once"),
+    }
+    if let Some(mailing) = mailing
+        && timeout(LAST_WORD, mailing.stop()).await.is_err()
+    {
+        tracing::warn!("a mail was being handed over; another replica will, perhaps again");
     }
     if timeout(LAST_WORD, broker.stop()).await.is_err() {
         tracing::warn!("Redis does not answer; other replicas will find out that this one is gone");

@@ -22,6 +22,7 @@
 //! * [`inbox`]: what a user can see and do in the log, for sockets and HTTP alike
 //! * [`recovery`]: reading logs so that nothing is missed: who comes back, and who was open meanwhile
 //! * [`ingest`]: ways in besides channels and HTTP: the recorder of plain notifications
+//! * [`mail`]: what stays unread, handed to a mail server (RFC 5321, RFC 5322)
 //! * [`router`]: payload to [`delivery::Parcel`] to mailboxes
 //! * [`socket`]: a stream taken over from HTTP: frames (RFC 6455) or chunks, reading, writing, timeouts, closing
 //! * [`drain`]: how far this replica has come in stopping
@@ -45,6 +46,7 @@ pub mod http;
 pub mod hub;
 pub mod inbox;
 pub mod ingest;
+pub mod mail;
 pub mod notification;
 pub mod recovery;
 pub mod router;

@@ -6,6 +6,7 @@ use crate::auth::Verifier;
 use crate::broker::Away;
 use crate::broker::redis::{Channels, Commands};
 use crate::config::{Config, JwtKey, PubSub, ServeArgs};
+use crate::mail;
 use crate::telemetry::Metrics;
 
 /// Oldest Redis the gateway is made for.
@@ -58,6 +59,7 @@ pub(super) async fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
             }
             keys(&config, &mut findings).await;
             redis(&config, &mut findings).await;
+            smtp(&config, &mut findings).await;
         }
     }
     if findings.problems > 0 {
@@ -130,6 +132,14 @@ async fn redis(config: &Config, findings: &mut Findings) {
             Ok(()) => Ok(format!("Redis: may {what}")),
             Err(Away(why)) => Err(format!("Redis: may not {what}: {why}")),
         });
+    }
+}
+
+async fn smtp(config: &Config, findings: &mut Findings) {
+    if let Some(sender) = &config.mail.sender {
+        let tried = mail::probe(sender).await;
+        let (fine, why) = (|text| format!("SMTP: {text}"), |why| format!("SMTP: {why}"));
+        findings.of(tried.map(fine).map_err(why));
     }
 }
 

@@ -55,3 +55,47 @@ impl Replay {
         }
     }
 }
+
+/// What came of a notification that was due to be mailed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mailed {
+    /// The mail server has taken it.
+    Sent,
+    /// It was not taken and is tried again; counts every time.
+    Retried,
+    /// It is refused for good, or the address is none.
+    Failed,
+    /// It was tried for too long.
+    Expired,
+    /// It was read in time.
+    Read,
+    /// It was deleted, or trimmed from the log.
+    Gone,
+    /// It was held for so long that another replica may have sent it.
+    Lost,
+}
+
+impl Mailed {
+    pub(super) const ALL: [Self; 7] = [
+        Self::Sent,
+        Self::Retried,
+        Self::Failed,
+        Self::Expired,
+        Self::Read,
+        Self::Gone,
+        Self::Lost,
+    ];
+
+    /// As metrics and logs name it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Retried => "retried",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+            Self::Read => "read",
+            Self::Gone => "gone",
+            Self::Lost => "lost",
+        }
+    }
+}

@@ -5,7 +5,7 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
-use super::{Replay, Source};
+use super::{Mailed, Replay, Source};
 use crate::dialect::Dialect;
 use crate::notification::Invalid;
 use crate::session::CloseReason;
@@ -15,6 +15,8 @@ const FAST: [f64; 14] =
     [5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.5, 2.0, 10.0];
 /// Buckets for waits that involve others: 1 ms to 60 s.
 const SLOW: [f64; 12] = [1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 1.0, 5.0, 20.0, 60.0];
+/// Buckets for what people wait for: 1 s to 1 day.
+const LATE: [f64; 9] = [1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0];
 
 macro_rules! metrics {
     ($( $(#[doc = $help:literal])+ $field:ident: $kind:ident = $name:literal $([$($label:literal),+])? $(buckets $buckets:expr)?; )+) => {
@@ -86,6 +88,12 @@ metrics! {
     capture_queue_items: IntGauge = "campanile_capture_queue_items";
     /// Plain notifications that wait for somebody else to append them.
     capture_held_items: IntGauge = "campanile_capture_held_items";
+    /// Unread notifications that were due to be mailed, by what came of them.
+    mails: IntCounterVec = "campanile_mails_total" ["result"];
+    /// Due to be mailed and not yet taken, over all replicas; told by the one that mails, 0 elsewhere.
+    mails_due: IntGauge = "campanile_mails_due";
+    /// From the moment when a mail was due to its first try that succeeded.
+    mail_delay_seconds: Histogram = "campanile_mail_delay_seconds" buckets LATE;
     /// Bytes in the outboxes of sockets that do not take them yet.
     send_queue_bytes: IntGauge = "campanile_send_queue_bytes";
     /// Deliveries handed to the workers and not yet written or queued.
@@ -116,6 +124,9 @@ impl Metrics {
         }
         for replay in Replay::ALL {
             metrics.replays.with_label_values(&[replay.label()]);
+        }
+        for mailed in Mailed::ALL {
+            metrics.mails.with_label_values(&[mailed.label()]);
         }
         for source in Source::ALL {
             metrics.notifications_received.with_label_values(&[source.label()]);
@@ -173,6 +184,11 @@ impl Metrics {
     /// The kernel took the last byte of one notification for one socket.
     pub fn delivered(&self, dialect: Dialect) {
         self.deliveries.with_label_values(&[dialect.label()]).inc();
+    }
+
+    /// Something that was due to be mailed is not, or not now.
+    pub fn mailed(&self, mailed: Mailed) {
+        self.mails.with_label_values(&[mailed.label()]).inc();
     }
 
     /// A log was read for what was missed.

@@ -25,6 +25,11 @@ const ABSENCES: &[(&str, &[&str], &str)] = &[
         &["redis::", "actix", "crate::socket", "crate::hub", "crate::session"],
         "what comes in knows no sockets",
     ),
+    (
+        "src/mail",
+        &["redis::", "actix", "crate::socket", "crate::hub", "crate::session", "crate::http"],
+        "who mails knows the schedule and the mail server",
+    ),
     ("src/http", &["SUBSCRIBE\"", "PUBLISH\"", "deadpool"], "only broker/redis speaks Redis"),
     ("src/cli", &["deadpool", "actix"], "commands use the rooms"),
     (
