@@ -23,6 +23,7 @@ pub(crate) mod refusal;
 pub(crate) mod script;
 pub(crate) mod seed;
 pub(crate) mod sentinel;
+pub(crate) mod smtp;
 pub(crate) mod sse;
 pub(crate) mod swarm;
 pub(crate) mod tls;
