@@ -127,7 +127,11 @@ async fn redis(config: &Config, findings: &mut Findings) {
             "Redis: what is said by plain SPUBLISH to users who are offline is not kept in the inbox",
         );
     }
-    for (what, result) in commands.permissions(config.inbox.size > 0, config.inbox.capture).await {
+    let mut tried = commands.permissions(config.inbox.size > 0, config.inbox.capture).await;
+    if config.mail.after.is_some() {
+        tried.push(("schedule mail", commands.may_mail().await));
+    }
+    for (what, result) in tried {
         findings.of(match result {
             Ok(()) => Ok(format!("Redis: may {what}")),
             Err(Away(why)) => Err(format!("Redis: may not {what}: {why}")),

@@ -27,6 +27,8 @@ const BEAT: Duration = Duration::from_secs(2);
 const LOOK: usize = 256;
 /// Pause before more is looked for, if there is more.
 const BREATH: Duration = Duration::from_millis(20);
+/// After so many failures in a row somebody else may lead: the server may be out of reach from here only.
+const HOPELESS: u32 = 3;
 /// Trouble is logged when it begins, and then this often.
 const COMPLAIN_EVERY: Duration = Duration::from_mins(1);
 
@@ -83,6 +85,10 @@ impl Outage {
 
     fn lasts(&self) -> bool {
         self.lock().until.is_some_and(|until| Instant::now() < until)
+    }
+
+    fn is_hopeless(&self) -> bool {
+        self.lasts() && self.lock().failures >= HOPELESS
     }
 
     fn lock(&self) -> MutexGuard<'_, Trouble> {
@@ -159,6 +165,16 @@ impl Mailer {
         }
     }
 
+    /// Has somebody else try who may reach the server. Nobody else there, this one leads again afterwards.
+    async fn step_back(&self, lead: &mut Lead) -> Result<(), Away> {
+        if lead.since.take().is_some() {
+            self.metrics.mails_due.set(0);
+            self.broker.lead_mail(&self.replica, Duration::ZERO).await?;
+            tracing::info!(replica = self.replica, "another one may mail");
+        }
+        Ok(())
+    }
+
     /// Looks what is due and sees to it; whether there is more.
     async fn round(
         self: &Arc<Self>,
@@ -167,6 +183,10 @@ impl Mailer {
         room: &Arc<Semaphore>,
         stopping: &CancellationToken,
     ) -> Result<bool, Break> {
+        if self.outage.is_hopeless() {
+            self.step_back(lead).await?;
+            return Err(Break::Off);
+        }
         self.keep(lead).await?;
         let Peek { count, first, away } = self.broker.peek_mail().await?;
         self.metrics.mails_due.set(i64::try_from(count).unwrap_or(i64::MAX));

@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 /// The pause after a first failure is a quarter of the time that an entry waits unread, within these bounds.
 const FIRST: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
-/// Longest pause between two tries of one mail.
-const LONGEST: Duration = Duration::from_mins(10);
+/// Longest pause between two tries of one mail: four times that wait, within these bounds.
+const LONGEST: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(10));
 /// Longest pause while the server takes no connections.
 const LONGEST_OUTAGE: Duration = Duration::from_mins(1);
 /// It is looked for what is due twenty times in the time that an entry waits, within these bounds.
@@ -30,13 +30,17 @@ impl Policy {
         if overdue >= self.give_up {
             return None;
         }
-        Some(jittered(overdue.clamp(self.first(), LONGEST), chance))
+        Some(jittered(overdue.clamp(self.first(), self.longest()), chance))
     }
 
     /// How long to leave a server alone that has failed `failures` times in a row.
     pub(super) fn outage(&self, failures: u32, chance: f64) -> Duration {
         let doubled = self.first().saturating_mul(1 << failures.saturating_sub(1).min(16));
-        jittered(doubled.min(LONGEST_OUTAGE), chance)
+        jittered(doubled.min(LONGEST_OUTAGE).min(self.longest()), chance)
+    }
+
+    fn longest(&self) -> Duration {
+        (self.after.saturating_mul(4)).clamp(LONGEST.0, LONGEST.1)
     }
 
     fn first(&self) -> Duration {
@@ -82,8 +86,8 @@ mod tests {
         assert_eq!(again(0, 1.0), Some(SECOND * 15));
         assert_eq!(again(0, 0.0), Some(SECOND * 15 / 2));
         assert_eq!(again(100, 1.0), Some(SECOND * 100));
-        assert_eq!(again(10_000, 1.0), Some(LONGEST));
-        assert_eq!(again(86_399, 1.0), Some(LONGEST));
+        assert_eq!(again(10_000, 1.0), Some(SECOND * 600));
+        assert_eq!(again(86_399, 1.0), Some(SECOND * 600));
         assert_eq!(again(86_400, 1.0), None);
         let short = Policy { after: SECOND, give_up: SECOND };
         assert_eq!(short.again_in(Duration::ZERO, 1.0), Some(Duration::from_millis(250)));

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::mail::{LONG, addressed, in_the_end, post, replica};
+use crate::mail::{LONG, addressed, all_is_done, in_the_end, post, replica};
 use crate::support::gateway::Gateway;
+use crate::support::ports;
 use crate::support::redis::Redis;
 use crate::support::seed;
 use crate::support::smtp::{Mail, Sink};
@@ -49,6 +50,7 @@ async fn every_mail_arrives_once_at_a_server_that_refuses_stalls_and_hangs_up() 
     sink.recipients_become(MAILS, 2 * LONG).await;
     let faults = sink.faults_so_far();
     sink.faults(0.0, &[], 0).await;
+    all_is_done(&redis).await;
     let mails = by_recipient(&in_the_end(&replicas[0], &sink).await);
     assert!(faults > 10, "{faults} faults");
     assert_eq!(mails.len(), MAILS);
@@ -75,6 +77,7 @@ async fn when_the_replica_that_mails_is_killed_another_one_goes_on_and_none_is_m
     let survivor = &replicas[0];
     sink.recipients_become(MAILS, 2 * LONG).await;
     assert!(survivor.stderr_so_far().contains(LEADING));
+    all_is_done(&redis).await;
     let mails = by_recipient(&in_the_end(survivor, &sink).await);
     assert_eq!(mails.len(), MAILS);
     let doubled: Vec<_> = mails.values().filter(|ids| ids.len() > 1).collect();
@@ -98,6 +101,7 @@ async fn a_replica_that_stops_ends_what_it_is_at_and_leaves_the_rest_to_the_othe
     first.term();
     assert!(first.wait_exit(LONG).await.success());
     sink.recipients_become(MAILS, LONG).await;
+    all_is_done(&redis).await;
     let mails = by_recipient(&in_the_end(&second, &sink).await);
     assert_eq!((mails.len(), mails.values().flatten().count()), (MAILS, MAILS));
 }
@@ -115,4 +119,19 @@ async fn what_the_server_does_not_take_for_too_long_is_given_up_and_remembered()
     let list = redis.cli(&["LRANGE", "campanile:mail:failed", "0", "-1"]).await;
     assert!(list.contains("\"expired\"") && list.contains("452"), "{list}");
     assert_eq!(in_the_end(&gateway, &sink).await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_replica_that_cannot_reach_the_server_leaves_it_to_one_that_can() {
+    let (redis, sink) = (Redis::start().await, Sink::start().await);
+    let builder = replica(&redis, &sink);
+    let nowhere = format!("smtp://{}", ports::free());
+    let cut_off = builder.clone().env("CAMPANILE_SMTP_URL", &nowhere).start().await;
+    eventually("it leads", LONG, async || cut_off.stderr_so_far().contains(LEADING)).await;
+    let other = builder.start().await;
+    post_many(&other, 3).await;
+    sink.recipients_become(3, LONG).await;
+    all_is_done(&redis).await;
+    let mails = by_recipient(&in_the_end(&other, &sink).await);
+    assert_eq!((mails.len(), mails.values().flatten().count()), (3, 3));
 }

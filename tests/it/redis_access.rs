@@ -7,8 +7,9 @@ use crate::support::cluster::Cluster;
 use crate::support::gateway::{Builder, Gateway};
 use crate::support::redis::Redis;
 use crate::support::sentinel::Sentinel;
+use crate::support::smtp::Sink;
 use crate::support::wait::{PATIENCE, eventually};
-use crate::topologies;
+use crate::{mail, topologies};
 
 const PASSWORD: &str = "ding-dong-of-the-bell";
 /// All that a replica needs; the README lists the same.
@@ -16,6 +17,9 @@ const RIGHTS: &str = "~campanile:* resetchannels &user:*:notifications &broadcas
     -@all +subscribe +unsubscribe +psubscribe +publish +ping +unwatch +info +eval +evalsha +script|load \
     +function|load +fcall +time +get +set +del +incrby +decrby +exists +rename +pexpire +hget +hmget +hset \
     +hdel +hlen +hincrby +hrandfield +zadd +zrem +zscore +zrangebyscore";
+
+/// What it needs besides where what stays unread is mailed.
+const WITH_MAIL: &str = "+zcount +zremrangebyscore +lpush +ltrim";
 
 /// What it needs besides where Sentinel names the master, and of the sentinels.
 const WITH_SENTINEL: &str = "+role";
@@ -31,7 +35,7 @@ fn the_readme_lists_the_rights_that_are_enough() {
     let (_, block) = readme.split_once("```\n~campanile").unwrap();
     let block = format!("~campanile{}", block.split_once("```").unwrap().0);
     assert!(block.split_whitespace().eq(RIGHTS.split_whitespace()), "{block}");
-    for more in [WITH_SENTINEL, OF_SENTINELS, IN_CLUSTER, SHARDED] {
+    for more in [WITH_MAIL, WITH_SENTINEL, OF_SENTINELS, IN_CLUSTER, SHARDED] {
         assert!(readme.contains(&format!("`{more}`")), "{more}");
     }
 }
@@ -85,6 +89,30 @@ async fn a_cluster_with_tls_and_a_user_with_few_rights_is_all_right() {
         .env("CAMPANILE_PUBSUB", "sharded")
         .env("CAMPANILE_CHANNEL", "user:{{user_id}}:notifications");
     all_is_done(&sharded, &nodes).await;
+}
+
+#[tokio::test]
+async fn with_few_rights_more_what_stays_unread_is_mailed() {
+    let (sink, user) = (Sink::start().await, "bell");
+    let redis = Redis::builder().user(user, PASSWORD, RIGHTS).start().await;
+    let check = mail::replica(&redis, &sink).args(&["check"]);
+    let checked = check.clone().run().await;
+    assert_eq!(checked.status.code(), Some(1), "{checked:?}");
+    assert!(checked.stdout.contains("Redis: may not schedule mail"), "{checked:?}");
+    redis.cli(&["ACL", "LOG", "RESET"]).await;
+    redis
+        .cli(&["ACL", "SETUSER", user].into_iter().chain(WITH_MAIL.split(' ')).collect::<Vec<_>>())
+        .await;
+    let gateway = mail::replica(&redis, &sink).start().await;
+    mail::post(&gateway, &mail::addressed("ada")).await;
+    let refused = serde_json::json!({"user_id": "eve", "user_email": "reply-550@x.example"});
+    mail::post(&gateway, &refused).await;
+    sink.recipients_become(1, mail::LONG).await;
+    gateway.metric_becomes("campanile_mails_total", &[("result", "failed")], |n| n > 0.5).await;
+    let checked = check.run().await;
+    assert!(checked.stdout.contains("Redis: may schedule mail"), "{checked:?}");
+    let denied = redis.cli(&["ACL", "LOG"]).await;
+    assert_eq!(denied, "", "the rights are not enough: {denied}");
 }
 
 #[tokio::test]

@@ -90,13 +90,15 @@ local function text(n) return string.format('%.0f', n) end
 local function say(channel, message) redis.call('{{publish}}', channel, message) end
 
 -- Appends once per id. Answers { 1 if new, cursor, unread, version }. With `quiet` replicas hear where it is
--- and not what it is: they have heard that already.
-local function append(box, channel, id, payload, size, ttl, quiet)
+-- and not what it is: they have heard that already. `before`, if there is one, runs for what is new before
+-- anything is written; where it fails, nothing is.
+local function append(box, channel, id, payload, size, ttl, quiet, before)
   local known = record(box, id)
   if known then
     local facts = redis.call('HMGET', box.state, 'unread', 'version')
     return { 0, cursor(known.position, known.at), tonumber(facts[1] or 0), tonumber(facts[2] or 0) }
   end
+  if before then before() end
   local now = now_ms()
   -- The state is read once and written once: each call costs Redis as much as the rest of a line here.
   local fields = redis.call('HMGET', box.state, 'last', 'last_at', 'first', 'unread', 'version', 'read')
@@ -113,10 +115,10 @@ local function append(box, channel, id, payload, size, ttl, quiet)
     'unread', text(unread), 'version', text(version))
   if trimmed_at then redis.call('HSET', box.state, 'trimmed_at', text(trimmed_at)) end
   expire(box, ttl)
-  local before, at = cursor(last, last_at), cursor(position, now)
+  local previous, at = cursor(last, last_at), cursor(position, now)
   local kind, told = '@', payload
   if quiet then kind, told = '+', '' end
-  say(channel, heard(kind, { at, before, text(unread), text(version) }, id, told))
+  say(channel, heard(kind, { at, previous, text(unread), text(version) }, id, told))
   return { 1, at, unread, version }
 end
 

@@ -70,11 +70,9 @@ local function notify(keys, args)
   local box = inbox(name .. 'entries', name .. 'ids', name .. 'state')
   local channel = {{before}} .. user .. {{after}}
   local id = find_id(payload, fields)
-  local answer = append(box, channel, id, payload, {{size}}, {{ttl}})
-  if {{mail_after}} > 0 and answer[1] == 1 and has_address(payload) then
-    schedule(schedule_of(user), user, id, {{mail_after}}, {{ttl}})
-  end
-  return answer[2]
+  local before = {{mail_after}} > 0 and has_address(payload)
+    and function() schedule(schedule_of(user), user, id, {{mail_after}}, {{ttl}}) end
+  return append(box, channel, id, payload, {{size}}, {{ttl}}, false, before)[2]
 end
 
 redis.register_function('{{notify}}', notify)

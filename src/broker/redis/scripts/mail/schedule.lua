@@ -17,3 +17,8 @@ local function schedule(due, user, id, after, ttl)
   redis.call('ZREMRANGEBYSCORE', due, '-inf', text(now - ttl))
   redis.call('PEXPIRE', due, text(ttl + after))
 end
+
+-- What puts an entry there before it is appended; nothing without an address, or without a schedule.
+local function scheduling(due, user, id, payload, after, ttl)
+  return due and has_address(payload) and function() schedule(due, user, id, after, ttl) end
+end
