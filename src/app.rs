@@ -124,23 +124,8 @@ pub async fn serve(config: Config, pages: Pages, started: impl FnOnce()) -> anyh
     if let Some(mailing) = &mailing {
         mailing.begin_stop();
     }
-    let gently = async {
-        sleep(config.drain.delay).await;
-        drain.close();
-        tracing::info!(connections = hub.connections(), "closing connections");
-        hub.drain(config.drain.window);
-        let deadline = Instant::now() + config.drain.window + LAST_GOODBYES;
-        // Those that have left the hub already still have a close frame to read.
-        while hub.connections() > 0 || metrics.open_connections() > 0 {
-            if Instant::now() >= deadline {
-                tracing::warn!(connections = metrics.open_connections(), "leaving some behind");
-                break;
-            }
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
     tokio::select! {
-        () = gently => {}
+        () = close_gently(&config, &drain, &hub, &metrics) => {}
         () = signals.recv() => tracing::warn!("told again: stopping at once"),
     }
     if let Some(mailing) = mailing
@@ -155,6 +140,23 @@ pub async fn serve(config: Config, pages: Pages, started: impl FnOnce()) -> anyh
     ops_handle.stop(false).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Serves for as long as load balancers need to take notice, then spreads the closes.
+async fn close_gently(config: &Config, drain: &Drain, hub: &Hub, metrics: &Metrics) {
+    sleep(config.drain.delay).await;
+    drain.close();
+    tracing::info!(connections = hub.connections(), "closing connections");
+    hub.drain(config.drain.window);
+    let deadline = Instant::now() + config.drain.window + LAST_GOODBYES;
+    // Those that have left the hub already still have a close frame to read.
+    while hub.connections() > 0 || metrics.open_connections() > 0 {
+        if Instant::now() >= deadline {
+            tracing::warn!(connections = metrics.open_connections(), "leaving some behind");
+            break;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
 }
 
 fn broker(

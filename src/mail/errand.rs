@@ -18,8 +18,8 @@ use crate::telemetry::Mailed;
 pub(super) const HOLD: Duration = Duration::from_secs(15);
 /// How often it is kept while it is handed over.
 const KEEP: Duration = Duration::from_secs(4);
-/// No word that cannot be taken back is said in the last part of a hold, as clocks do not run alike.
-const MARGIN: Duration = Duration::from_secs(2);
+/// No word that cannot be taken back is said later, as clocks do not run alike.
+const GRIP: Duration = Duration::from_secs(13);
 /// Pause before the broker is told again how it ended.
 const TELL_AGAIN: Duration = Duration::from_millis(500);
 /// How long that is tried. What the broker never learns is mailed again, under the same `Message-ID`.
@@ -42,7 +42,7 @@ impl Mailer {
                 return self.fail(due, Mailed::Failed, None, &why).await;
             }
         };
-        let grip = Grip::new(asked, HOLD - MARGIN);
+        let grip = Grip::new(asked, GRIP);
         let (result, token) = self.hand_over(due, &ticket, &letter, &grip).await;
         self.end(due, &ticket, token, result).await;
     }
@@ -69,11 +69,11 @@ impl Mailer {
                     match self.broker.hold_mail(due, token, HOLD).await {
                         Ok(Some(kept)) => {
                             token = kept;
-                            grip.renew(asked, HOLD - MARGIN);
+                            grip.renew(asked, GRIP);
                         }
-                        Ok(None) => return (Err(Failure::lost()), token),
+                        // Perhaps Redis is back in time.
                         Err(_) if grip.holds() => {}
-                        Err(_) => return (Err(Failure::lost()), token),
+                        Ok(None) | Err(_) => return (Err(Failure::lost()), token),
                     }
                 }
             }

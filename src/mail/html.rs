@@ -13,18 +13,20 @@ pub(super) struct Shown<'a> {
 /// A whole document; small, in the reader's own colours, and with nothing loaded from elsewhere.
 pub(super) fn page(shown: &Shown<'_>) -> String {
     let title = escaped(shown.title);
-    let mut body = format!("<h1 style=\"font-size:20px;margin:0 0 12px\">{title}</h1>\n");
-    if let Some(message) = shown.message {
+    let message = shown.message.map_or_else(String::new, |message| {
         let lines = escaped(message).replace("\r\n", "\n").replace('\n', "<br>\n");
-        body.push_str(&format!("<p style=\"margin:0 0 16px\">{lines}</p>\n"));
-    }
-    if let Some(link) = shown.link.map(escaped) {
-        body.push_str(&format!(
+        format!("<p style=\"margin:0 0 16px\">{lines}</p>\n")
+    });
+    let link = shown.link.map(escaped).map_or_else(String::new, |link| {
+        format!(
             "<p style=\"margin:0 0 16px;word-break:break-all\"><a href=\"{link}\">{link}</a></p>\n"
-        ));
-    }
+        )
+    });
     let time = escaped(shown.time);
-    body.push_str(&format!("<p style=\"margin:0;font-size:13px;opacity:.7\">{time}</p>\n"));
+    let body = format!(
+        "<h1 style=\"font-size:20px;margin:0 0 12px\">{title}</h1>\n{message}{link}\
+         <p style=\"margin:0;font-size:13px;opacity:.7\">{time}</p>\n"
+    );
     format!(
         "<!doctype html>\n<html><head><meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n\

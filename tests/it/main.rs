@@ -20,6 +20,7 @@ mod inbox;
 mod log;
 mod mail;
 mod mail_faults;
+mod mail_schedule;
 mod mail_topologies;
 mod payloads;
 mod redis_access;
