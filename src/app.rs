@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use actix_web::web;
 use anyhow::Context;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
@@ -14,16 +13,18 @@ use crate::broker::log::Retention;
 use crate::broker::memory::Memory;
 use crate::broker::redis::{self, Channels};
 use crate::broker::{Broker, Record, Sink};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::drain::Drain;
 use crate::http::ops::Ops;
 use crate::http::{Gateway, Throttle, ops, server};
 use crate::hub::{Hub, Quota};
 use crate::inbox::Inbox;
 use crate::ingest::Recorder;
+use crate::ingest::rabbit::{self, Rabbit};
 use crate::recovery::{self, Recovery};
 use crate::router::Router;
 use crate::session::{Rhythm, Rules, millis};
+use crate::signals::Signals;
 use crate::socket::{Clock, Rig};
 use crate::telemetry::Metrics;
 
@@ -105,6 +106,7 @@ pub async fn serve(config: Config, pages: Pages, started: impl FnOnce()) -> anyh
     let (server_handle, ops_handle) = (server.handle(), ops.handle());
     tokio::spawn(server);
     tokio::spawn(ops);
+    let rabbit = rabbit(&config, &broker, &metrics)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         listen = %config.listen.public,
@@ -119,6 +121,12 @@ pub async fn serve(config: Config, pages: Pages, started: impl FnOnce()) -> anyh
     tracing::info!(delay = ?config.drain.delay, window = ?config.drain.window, "stopping");
     metrics.draining.set(1);
     drain.leave();
+    // At once, so that other processes take over while the sockets of this one are still served.
+    let rabbit = tokio::spawn(async move {
+        if let Some(rabbit) = rabbit {
+            rabbit.stop().await;
+        }
+    });
     let gently = async {
         sleep(config.drain.delay).await;
         drain.close();
@@ -133,6 +141,7 @@ pub async fn serve(config: Config, pages: Pages, started: impl FnOnce()) -> anyh
             }
             sleep(Duration::from_millis(20)).await;
         }
+        rabbit.await.ok();
     };
     tokio::select! {
         () = gently => {}
@@ -173,6 +182,23 @@ fn broker(
     Ok(Broker::Redis(redis::Redis::start(&config.redis, setup, hub.clone(), sink)?))
 }
 
+fn rabbit(
+    config: &Config,
+    broker: &Broker,
+    metrics: &Arc<Metrics>,
+) -> anyhow::Result<Option<Rabbit>> {
+    let start = |amqp: &config::Amqp| {
+        let parts = rabbit::Parts {
+            broker: broker.clone(),
+            has_inbox: config.inbox.size > 0,
+            max_payload_bytes: config.publish.max_payload_bytes,
+            metrics: metrics.clone(),
+        };
+        Rabbit::start(amqp.clone(), parts)
+    };
+    Ok(config.amqp.as_ref().map(start).transpose()?)
+}
+
 /// The first client should not wait for the key endpoint; if it is away, the first tokens ask again.
 fn preload_keys(verifier: &Arc<Verifier>) {
     let verifier = verifier.clone();
@@ -190,27 +216,5 @@ fn rules(config: &Config) -> Rules {
             pong_timeout: millis(config.keepalive.pong_timeout),
         },
         commands_per_second: config.limits.commands_per_second,
-    }
-}
-
-/// SIGTERM and SIGINT.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn recv(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }

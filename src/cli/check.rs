@@ -6,6 +6,7 @@ use crate::auth::Verifier;
 use crate::broker::Away;
 use crate::broker::redis::{Channels, Commands};
 use crate::config::{Config, JwtKey, PubSub, ServeArgs};
+use crate::ingest::rabbit;
 use crate::telemetry::Metrics;
 
 /// Oldest Redis the gateway is made for.
@@ -58,6 +59,7 @@ pub(super) async fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
             }
             keys(&config, &mut findings).await;
             redis(&config, &mut findings).await;
+            rabbit(&config, &mut findings).await;
         }
     }
     if findings.problems > 0 {
@@ -130,6 +132,14 @@ async fn redis(config: &Config, findings: &mut Findings) {
             Ok(()) => Ok(format!("Redis: may {what}")),
             Err(Away(why)) => Err(format!("Redis: may not {what}: {why}")),
         });
+    }
+}
+
+async fn rabbit(config: &Config, findings: &mut Findings) {
+    let Some(amqp) = &config.amqp else { return };
+    for line in rabbit::check(amqp).await {
+        let named = |text| format!("RabbitMQ: {text}");
+        findings.of(line.map(named).map_err(named));
     }
 }
 

@@ -3,6 +3,7 @@
 //! Every file declares the options of its concern once, as a clap struct of raw text, beside the
 //! validated struct and the way from one to the other. A [`Reader`] collects all problems.
 
+mod amqp;
 mod args;
 mod auth;
 mod channels;
@@ -26,25 +27,28 @@ mod servers;
 mod tests;
 mod unknown;
 mod url;
+mod worker;
 
+pub use amqp::{Amqp, AmqpArgs};
 pub use args::{JwtKey, ServeArgs};
 pub use auth::{Auth, AuthArgs, JwtClaims, JwtClaimsArgs, JwtSecretArgs};
 pub(crate) use channels::check_sharded;
 pub use channels::{Channels, ChannelsArgs};
 pub use drain::{Drain, DrainArgs};
-pub use inbox::{Inbox, InboxArgs};
+pub use inbox::{Inbox, InboxArgs, RetentionArgs};
 pub use keepalive::{Keepalive, KeepaliveArgs};
 pub use limits::{Limits, LimitsArgs};
 pub use listen::{Listen, ListenArgs, OpsArgs};
 pub use log::{Log, LogArgs, LogFormat};
 pub use origins::{Origins, OriginsArgs, normalise_origin};
 pub use problem::{Problem, Problems, Setting, Warning};
-pub use publish::{Publish, PublishArgs};
+pub use publish::{PayloadArgs, Publish, PublishArgs};
 pub use reader::{Reader, Refused, collect};
 pub use redis::{PubSub, Redis, RedisArgs};
 pub use secret::Secret;
 pub use servers::{Servers, Topology};
 pub use unknown::unknown_variables;
+pub use worker::{Worker, WorkerArgs};
 
 /// Everything `campanile serve` needs, validated.
 #[derive(Clone, Debug)]
@@ -69,6 +73,8 @@ pub struct Config {
     pub drain: Drain,
     /// What is kept for each user.
     pub inbox: Inbox,
+    /// The queue to read; `None`: none.
+    pub amqp: Option<Amqp>,
     /// Filter and form of the lines on standard error.
     pub log: Log,
 }
