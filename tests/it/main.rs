@@ -19,6 +19,7 @@ mod harness;
 mod inbox;
 mod log;
 mod payloads;
+mod rabbit;
 mod redis_access;
 mod redis_outage;
 mod refusals;
