@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actix_web::web;
 use anyhow::Context;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
@@ -122,26 +123,14 @@ pub async fn serve(config: Config, pages: Pages, started: impl FnOnce()) -> anyh
     metrics.draining.set(1);
     drain.leave();
     // At once, so that other processes take over while the sockets of this one are still served.
-    let rabbit = tokio::spawn(async move {
-        if let Some(rabbit) = rabbit {
-            rabbit.stop().await;
-        }
-    });
+    let no_longer_consuming = stop_consuming(rabbit);
     let gently = async {
         sleep(config.drain.delay).await;
         drain.close();
         tracing::info!(connections = hub.connections(), "closing connections");
         hub.drain(config.drain.window);
-        let deadline = Instant::now() + config.drain.window + LAST_GOODBYES;
-        // Those that have left the hub already still have a close frame to read.
-        while hub.connections() > 0 || metrics.open_connections() > 0 {
-            if Instant::now() >= deadline {
-                tracing::warn!(connections = metrics.open_connections(), "leaving some behind");
-                break;
-            }
-            sleep(Duration::from_millis(20)).await;
-        }
-        rabbit.await.ok();
+        all_closed(&hub, &metrics, Instant::now() + config.drain.window + LAST_GOODBYES).await;
+        no_longer_consuming.await.ok();
     };
     tokio::select! {
         () = gently => {}
@@ -180,6 +169,26 @@ fn broker(
         metrics: metrics.clone(),
     };
     Ok(Broker::Redis(redis::Redis::start(&config.redis, setup, hub.clone(), sink)?))
+}
+
+/// Resolves when no socket is open any more, at the latest at `deadline`.
+async fn all_closed(hub: &Hub, metrics: &Metrics, deadline: Instant) {
+    // Those that have left the hub already still have a close frame to read.
+    while hub.connections() > 0 || metrics.open_connections() > 0 {
+        if Instant::now() >= deadline {
+            tracing::warn!(connections = metrics.open_connections(), "leaving some behind");
+            break;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn stop_consuming(rabbit: Option<Rabbit>) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        if let Some(rabbit) = rabbit {
+            rabbit.stop().await;
+        }
+    })
 }
 
 fn rabbit(

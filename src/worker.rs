@@ -145,7 +145,7 @@ impl ops::Probed for Probed {
             self.is_leaving.load(Ordering::Relaxed) || self.roles.iter().all(Role::is_running);
         Box::pin(async move {
             if !has_all {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         })
     }

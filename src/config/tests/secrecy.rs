@@ -22,6 +22,10 @@ fn no_secret_shows_in_problems_or_warnings() {
         ("CAMPANILE_REDIS_URL", "redis+sentinel://:hunter2@a,b"),
         ("CAMPANILE_REDIS_URL", "redis+sentinel://a/m?sentinel_pasword=hunter2"),
         ("CAMPANILE_REDIS_URL", "redis+cluster://:hunter2@a,b/hunter2"),
+        ("CAMPANILE_AMQP_URL", "http://:hunter2@rabbitmq"),
+        ("CAMPANILE_AMQP_URL", "amqp://:hunter2/x@rabbitmq"),
+        ("CAMPANILE_AMQP_URL", "amqp://:hunter2@rabbitmq/a/b"),
+        ("CAMPANILE_AMQP_URL", "amqp://:x#hunter2@rabbitmq"),
     ];
     for variable in bad {
         let error = Config::from_args(&args(&[variable]), JwtKey::Required).unwrap_err();
@@ -45,6 +49,7 @@ fn no_secret_shows_in_debug_output() {
         ("ACCESS_SECRET_KEY", "hunter2-hunter2-hunter2"),
         ("CAMPANILE_PUBLISH_KEYS", "hunter2-hunter2-hunter2"),
         ("CAMPANILE_REDIS_URL", "redis://:hunter2@cache"),
+        ("CAMPANILE_AMQP_URL", "amqp://:hunter2@rabbitmq"),
     ]);
     let (config, _) = Config::from_args(&args, JwtKey::Required).unwrap();
     assert!(!format!("{args:?}").contains(HIDDEN), "{args:?}");
@@ -53,8 +58,15 @@ fn no_secret_shows_in_debug_output() {
 
 #[test]
 fn every_secret_option_hides_its_variable_and_takes_a_leading_hyphen() {
-    let secrets =
-        ["jwt-secret", "access-secret-key", "publish-keys", "redis-url", "jwks-url", "key"];
+    let secrets = [
+        "jwt-secret",
+        "access-secret-key",
+        "publish-keys",
+        "redis-url",
+        "jwks-url",
+        "amqp-url",
+        "key",
+    ];
     let cli = Cli::command();
     let publish = cli.find_subcommand("publish").unwrap();
     for arg in cli.get_arguments().chain(publish.get_arguments()) {

@@ -54,10 +54,22 @@ fn every_default_is_the_documented_one() {
     assert_eq!(config.inbox.ttl, Duration::from_hours(30 * 24));
     assert!(config.inbox.capture);
 
+    assert!(config.amqp.is_none());
+    let (with_queue, _) = read(&[AMQP]).unwrap();
+    let amqp = with_queue.amqp.unwrap();
+    assert_eq!((amqp.queue.as_str(), amqp.prefetch, amqp.ca_file), ("notifications", 256, None));
+
     assert_eq!(config.drain.delay, Duration::from_secs(5));
     assert_eq!(config.drain.window, Duration::from_secs(20));
     assert_eq!(config.log.filter, "info");
     assert_eq!(config.log.format, LogFormat::Text);
+}
+
+/// The queue's options show only with it.
+const AMQP: (&str, &str) = ("CAMPANILE_AMQP_URL", "amqp://rabbitmq");
+
+fn amqp(config: &Config) -> &Amqp {
+    config.amqp.as_ref().unwrap()
 }
 
 type Good = (&'static str, &'static str, fn(&Config) -> String, &'static str);
@@ -111,6 +123,8 @@ const GOOD: &[Good] = &[
     ("CAMPANILE_DRAIN_DELAY", "0", |c| format!("{:?}", c.drain.delay), "0ns"),
     ("CAMPANILE_DRAIN_DELAY", "0s", |c| format!("{:?}", c.drain.delay), "0ns"),
     ("CAMPANILE_DRAIN_WINDOW", "365d", |c| format!("{:?}", c.drain.window), "31536000s"),
+    ("CAMPANILE_AMQP_URL", "amqp://a:p%2Fq@[::1]:5672/%2Fshop\n", |c| amqp(c).url.expose().to_owned(), "amqp://a:p%2Fq@[::1]:5672/%2Fshop"),
+    ("CAMPANILE_AMQP_URL", "amqps://rabbitmq/", |c| amqp(c).url.expose().to_owned(), "amqps://rabbitmq/"),
     ("CAMPANILE_LOG", "warn,campanile::hub=debug", |c| c.log.filter.clone(), "warn,campanile::hub=debug"),
     ("CAMPANILE_LOG_FORMAT", "json", |c| format!("{:?}", c.log.format), "Json"),
 ];
@@ -192,6 +206,17 @@ const BAD: &[(&str, &str, &str)] = &[
     ("CAMPANILE_TRUSTED_PROXIES", "10.0.0.0/8,10.0.0.0/33", "\"10.0.0.0/33\", which is neither"),
     ("CAMPANILE_DRAIN_DELAY", "-5s", "no duration"),
     ("CAMPANILE_DRAIN_WINDOW", "20", "has no unit"),
+    ("CAMPANILE_AMQP_URL", "", "is empty"),
+    ("CAMPANILE_AMQP_URL", "rabbitmq:5672", "does not begin with amqp://"),
+    ("CAMPANILE_AMQP_URL", "amqp://a,b", "several servers"),
+    ("CAMPANILE_AMQP_URL", "amqp://:pa/ss@rabbitmq", "percent-encoded"),
+    ("CAMPANILE_AMQP_URL", "amqp://rabbitmq/a/b", "several parts"),
+    ("CAMPANILE_AMQP_URL", "amqp://rabbitmq?heartbeat=5", "has a ?"),
+    ("CAMPANILE_AMQP_CA_FILE", "/nowhere/ca.pem", "cannot be read"),
+    ("CAMPANILE_AMQP_CA_FILE", "Cargo.toml", "not an amqps:// address"),
+    ("CAMPANILE_AMQP_QUEUE", "", "is empty"),
+    ("CAMPANILE_AMQP_QUEUE", "amq.gen", "belongs to RabbitMQ"),
+    ("CAMPANILE_AMQP_PREFETCH", "0", "out of range"),
     ("CAMPANILE_LOG", "info,=", "no filter"),
     ("CAMPANILE_LOG_FORMAT", "yaml", "no log format"),
 ];
@@ -206,6 +231,20 @@ fn good_values_are_read() {
         let (config, _) = read(&[(variable, value)]).unwrap();
         assert_eq!(&field(&config), expected, "{variable}={value}");
     }
+}
+
+#[test]
+fn options_of_the_queue_are_read_with_its_address() {
+    let (config, _) = read(&[
+        ("CAMPANILE_AMQP_URL", "amqps://rabbitmq"),
+        ("CAMPANILE_AMQP_CA_FILE", "Cargo.toml"),
+        ("CAMPANILE_AMQP_QUEUE", "gateway queue"),
+        ("CAMPANILE_AMQP_PREFETCH", "10000"),
+    ])
+    .unwrap();
+    let Amqp { ca_file, queue, prefetch, .. } = config.amqp.unwrap();
+    assert_eq!((ca_file.unwrap().to_str(), queue.as_str()), (Some("Cargo.toml"), "gateway queue"));
+    assert_eq!(prefetch, 10_000);
 }
 
 #[test]
@@ -225,7 +264,15 @@ fn the_tables_cover_every_option() {
     let bad: BTreeSet<_> = BAD.iter().map(|(variable, ..)| flag(variable)).collect();
     let good: BTreeSet<_> = GOOD.iter().map(|(variable, ..)| flag(variable)).collect();
     // Good only together with others; see `contradictions`.
-    let elsewhere = ["redis-ca-file", "redis-cert-file", "redis-key-file"].map(str::to_owned);
+    let elsewhere = [
+        "redis-ca-file",
+        "redis-cert-file",
+        "redis-key-file",
+        "amqp-ca-file",
+        "amqp-queue",
+        "amqp-prefetch",
+    ]
+    .map(str::to_owned);
     let good: BTreeSet<_> = good.into_iter().chain(elsewhere).collect();
     let declared: BTreeSet<_> = command()
         .get_arguments()

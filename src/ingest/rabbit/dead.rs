@@ -154,12 +154,14 @@ async fn watch(events: impl futures_util::Stream<Item = Event>, is_blocked: Arc<
     }
 }
 
+type With = fn(BasicProperties, ShortString) -> BasicProperties;
+
 /// Those of the original, with why it is here. What would make RabbitMQ drop it, refuse it or send it
 /// elsewhere too becomes a header: its expiration, who sent it, and `CC`.
 fn properties(delivery: &Delivery, poison: &Poison) -> BasicProperties {
     let original = &delivery.properties;
     let mut headers = FieldTable::default();
-    for (name, value) in original.headers().iter().flat_map(|table| table.inner()) {
+    for (name, value) in original.headers().iter().flat_map(FieldTable::inner) {
         let name = if name.as_str() == "CC" { "x-campanile-cc".into() } else { name.clone() };
         headers.insert(name, value.clone());
     }
@@ -179,7 +181,6 @@ fn properties(delivery: &Delivery, poison: &Poison) -> BasicProperties {
         say("x-campanile-user-id", user.as_str());
     }
     let mut properties = BasicProperties::default().with_headers(headers).with_delivery_mode(2);
-    type With = fn(BasicProperties, ShortString) -> BasicProperties;
     let texts: [(&Option<ShortString>, With); 7] = [
         (original.content_type(), BasicProperties::with_content_type),
         (original.content_encoding(), BasicProperties::with_content_encoding),

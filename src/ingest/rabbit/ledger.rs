@@ -41,7 +41,7 @@ impl Ledger {
     pub(super) fn acks(&mut self) -> Vec<Ack> {
         let mut acks = Vec::new();
         let run = self.held.iter().take_while(|held| held.is_settled).count();
-        if let Some(last) = self.held.drain(..run).last() {
+        if let Some(last) = self.held.drain(..run).next_back() {
             acks.push(Ack { tag: last.tag, multiple: run > 1 });
         }
         self.held.retain(|held| {
@@ -105,7 +105,9 @@ mod tests {
                 for _ in 0..rng.usize(..4).min(open.len()) {
                     settled.push(open.swap_remove(rng.usize(..open.len())));
                 }
-                settled.iter().for_each(|tag| ledger.settle(*tag));
+                for tag in &settled {
+                    ledger.settle(*tag);
+                }
                 open.sort_unstable();
                 let mut said: Vec<u64> = Vec::new();
                 for ack in ledger.acks() {

@@ -76,7 +76,7 @@ impl Door {
         let bad = |_| Trouble::new("CAMPANILE_AMQP_URL is not the address of a RabbitMQ");
         let mut uri: AMQPUri = config.url.expose().parse().map_err(bad)?;
         if uri.vhost.is_empty() {
-            uri.vhost = "/".to_owned();
+            "/".clone_into(&mut uri.vhost);
         }
         uri.query.heartbeat = Some(HEARTBEAT);
         let milliseconds = u64::try_from(CONNECT_TIMEOUT.as_millis()).unwrap_or(u64::MAX);

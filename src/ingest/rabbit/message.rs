@@ -10,7 +10,7 @@ use super::identity::{Nameless, derived};
 use crate::ingest::publication::{Item, Problem, Terms};
 use crate::notification::{Invalid, MissingId};
 
-/// What may surround the notification in a message: names of many users, or the pattern of NestJS.
+/// What may surround the notification in a message: names of many users, or the pattern of Nest.
 const AROUND: usize = 1024 * 1024;
 /// A larger number of seconds is in milliseconds, as some publishers write it.
 const SECONDS: u64 = 100_000_000_000;
@@ -43,7 +43,7 @@ impl From<Invalid> for Poison {
     }
 }
 
-/// What NestJS sends: the payload of an event, behind its pattern.
+/// What Nest sends: the payload of an event, behind its pattern.
 #[derive(Deserialize)]
 struct Wrapped<'a> {
     #[serde(borrow)]
@@ -102,7 +102,7 @@ pub(super) fn read(
     Ok(Read { item, sent: own.or(stamped) })
 }
 
-/// The payload of what NestJS sends, or `text` itself.
+/// The payload of what Nest sends, or `text` itself.
 fn unwrapped(text: &str) -> &str {
     let Ok(wrapped) = serde_json::from_str::<Wrapped<'_>>(text) else { return text };
     let is_addressed = wrapped.user_id.is_some()

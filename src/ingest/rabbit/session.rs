@@ -96,7 +96,7 @@ pub(super) struct Session<'a> {
     /// Messages with the undertaker.
     dying: HashSet<u64>,
     one_by_one: Option<usize>,
-    _connection: Connection,
+    connection: Connection,
 }
 
 impl<'a> Session<'a> {
@@ -148,7 +148,7 @@ impl<'a> Session<'a> {
             buried,
             dying: HashSet::new(),
             one_by_one: (appetite == Appetite::OneByOne).then_some(ONE_BY_ONE),
-            _connection: connection,
+            connection: connection,
         })
     }
 
@@ -158,7 +158,7 @@ impl<'a> Session<'a> {
         self.shared.metrics.amqp_in_hand_messages.set(0);
         if matches!(end, End::Stopped | End::Relaxed) {
             // What was said last arrives before the connection closes; what was not is handed out again.
-            let closing = self._connection.close(200, "bye".into());
+            let closing = self.connection.close(200, "bye".into());
             if let Err(trouble) = answer("cannot close the connection", closing).await {
                 tracing::debug!(%trouble, "closed without a word");
             }
@@ -338,7 +338,7 @@ impl<'a> Session<'a> {
     async fn measure(&mut self) {
         let channel = match self.gauge.take() {
             Some(channel) => Ok(channel),
-            None => link::open_channel(&self._connection).await,
+            None => link::open_channel(&self.connection).await,
         };
         let Ok(channel) = channel else { return };
         if let Ok(messages) = link::depth(&channel, &self.shared.config.queue).await {

@@ -5,14 +5,13 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use lapin::message::Delivery;
 use lapin::options::{
-    BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicPublishOptions,
-    ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions,
+    BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions,
+    QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
@@ -39,7 +38,21 @@ pub(crate) struct Rabbit {
     directory: TempDir,
 }
 
+/// The one that tests share while any of them runs.
+static SHARED: tokio::sync::Mutex<Weak<Rabbit>> = tokio::sync::Mutex::const_new(Weak::new());
+
 impl Rabbit {
+    /// One that other tests use at the same time, so with queues of one's own ([`queue`]); it must not be killed.
+    pub(crate) async fn shared() -> Arc<Self> {
+        let mut shared = SHARED.lock().await;
+        if let Some(rabbit) = shared.upgrade() {
+            return rabbit;
+        }
+        let rabbit = Arc::new(Self::start().await);
+        *shared = Arc::downgrade(&rabbit);
+        rabbit
+    }
+
     /// Empty, with the user `guest`.
     pub(crate) async fn start() -> Self {
         Self::start_with(false).await
@@ -66,9 +79,12 @@ impl Rabbit {
         let directory = tempfile::tempdir().expect("makes a directory");
         let mapper_port = ports::free().port();
         // In the foreground, or else the server starts one that outlives it.
-        let mapper = Process::spawn(
-            Command::new("epmd").args(["-address", "127.0.0.1", "-port", &mapper_port.to_string()]),
-        );
+        let mapper = Process::spawn(Command::new("epmd").args([
+            "-address",
+            "127.0.0.1",
+            "-port",
+            &mapper_port.to_string(),
+        ]));
         until("epmd listens", PATIENCE, async || {
             TcpStream::connect(("127.0.0.1", mapper_port)).await.ok()
         })
@@ -186,6 +202,11 @@ impl Rabbit {
     }
 }
 
+/// A name for a queue that no other test has.
+pub(crate) fn queue() -> String {
+    format!("q{:016x}", fastrand::u64(..))
+}
+
 /// Publishes with confirms, and looks at queues.
 pub(crate) struct Publisher {
     pub(crate) channel: Channel,
@@ -198,12 +219,7 @@ impl Publisher {
         self.publish_with(queue, body.as_bytes(), BasicProperties::default()).await;
     }
 
-    pub(crate) async fn publish_with(
-        &self,
-        queue: &str,
-        body: &[u8],
-        properties: BasicProperties,
-    ) {
+    pub(crate) async fn publish_with(&self, queue: &str, body: &[u8], properties: BasicProperties) {
         let confirmed = self.try_publish(queue, body, properties).await;
         assert!(confirmed.is_ok_and(|confirmed| confirmed), "{queue} takes it");
     }
@@ -245,7 +261,11 @@ impl Publisher {
 
     /// Waits for the next message and acknowledges it.
     pub(crate) async fn take(&self, queue: &str) -> Delivery {
-        until(&format!("{queue} has a message"), 3 * PATIENCE, async || {
+        self.take_within(queue, 3 * PATIENCE).await
+    }
+
+    pub(crate) async fn take_within(&self, queue: &str, patience: Duration) -> Delivery {
+        until(&format!("{queue} has a message"), patience, async || {
             let got = self.channel.basic_get(queue.into(), BasicGetOptions::default()).await;
             let delivery = got.unwrap_or_else(|error| panic!("{queue}: {error}"))?.delivery;
             delivery.ack(BasicAckOptions::default()).await.expect("acknowledges");
@@ -253,31 +273,13 @@ impl Publisher {
         })
         .await
     }
-
-    /// Holds the first `count` messages of a queue without acknowledging them.
-    pub(crate) async fn hold(&self, queue: &str, count: usize) -> Vec<Delivery> {
-        let options = BasicConsumeOptions::default();
-        let consumer = self.channel.basic_consume(
-            queue.into(),
-            "".into(),
-            options,
-            FieldTable::default(),
-        );
-        let consumer = consumer.await.unwrap_or_else(|error| panic!("{queue}: {error}"));
-        let held = consumer.take(count).map(|delivery| delivery.expect("a message")).collect();
-        within("messages are held", PATIENCE, held).await
-    }
 }
 
 fn node(distribution_port: u16) -> String {
     format!("campanile-test-{distribution_port}@localhost")
 }
 
-fn write_files(
-    directory: &Path,
-    address: SocketAddr,
-    tls: Option<&(SocketAddr, Certificates)>,
-) {
+fn write_files(directory: &Path, address: SocketAddr, tls: Option<&(SocketAddr, Certificates)>) {
     let mut file = format!(
         "listeners.tcp.1 = {address}\nloopback_users = none\nlog.console = true\n\
          log.console.level = error\nlog.file = false\ndisk_free_limit.absolute = 1MB\n\
@@ -324,5 +326,6 @@ fn environment(command: &mut Command, directory: &Path, mapper_port: u16, distri
 fn spawn(directory: &Path, mapper_port: u16, distribution_port: u16) -> Process {
     let mut command = Command::new("/usr/lib/rabbitmq/bin/rabbitmq-server");
     environment(&mut command, directory, mapper_port, distribution_port);
-    Process::spawn(&mut command)
+    // Or else the shell stays, as the server's parent, and the server outlives its death.
+    Process::spawn(command.env("RUNNING_UNDER_SYSTEMD", "true"))
 }
