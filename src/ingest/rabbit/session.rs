@@ -148,7 +148,7 @@ impl<'a> Session<'a> {
             buried,
             dying: HashSet::new(),
             one_by_one: (appetite == Appetite::OneByOne).then_some(ONE_BY_ONE),
-            connection: connection,
+            connection,
         })
     }
 

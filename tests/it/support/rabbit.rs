@@ -30,7 +30,7 @@ const BOOT: Duration = Duration::from_secs(90);
 /// A running rabbitmq-server; dropping it kills the server and its port mapper.
 pub(crate) struct Rabbit {
     process: Mutex<Process>,
-    _mapper: Process,
+    mapper: Process,
     mapper_port: u16,
     distribution_port: u16,
     address: SocketAddr,
@@ -95,7 +95,7 @@ impl Rabbit {
         let process = spawn(directory.path(), mapper_port, distribution_port);
         Self {
             process: Mutex::new(process),
-            _mapper: mapper,
+            mapper,
             mapper_port,
             distribution_port,
             address,
@@ -130,6 +130,11 @@ impl Rabbit {
 
     pub(crate) fn pid(&self) -> u32 {
         self.process().pid()
+    }
+
+    /// The port mapper's.
+    pub(crate) fn mapper_pid(&self) -> u32 {
+        self.mapper.pid()
     }
 
     /// SIGKILL, reaped when it returns; what was durable stays.
