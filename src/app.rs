@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use actix_web::web;
 use anyhow::Context;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
@@ -21,10 +20,11 @@ use crate::http::{Gateway, Throttle, ops, server};
 use crate::hub::{Hub, Quota};
 use crate::inbox::Inbox;
 use crate::ingest::Recorder;
-use crate::mail;
 use crate::recovery::{self, Recovery};
+use crate::roles::{self, Roles};
 use crate::router::Router;
 use crate::session::{Rhythm, Rules, millis};
+use crate::signals::Signals;
 use crate::socket::{Clock, Rig};
 use crate::telemetry::Metrics;
 
@@ -58,7 +58,15 @@ pub async fn serve(config: Config, pages: Pages, started: impl FnOnce()) -> anyh
         .recording(recorder.clone());
     let broker = broker(&config, &hub, Box::new(router), &replica, recorder, &metrics)?;
     tokio::spawn(recording.run(broker.clone()));
-    let mailing = mail::start_if_configured(&config, &broker, &replica, &metrics);
+    let roles = Arc::new(Roles::start(&roles::Parts {
+        amqp: config.amqp.as_ref(),
+        mail: &config.mail,
+        broker: &broker,
+        replica: &replica,
+        has_inbox: config.inbox.size > 0,
+        max_payload_bytes: limit,
+        metrics: &metrics,
+    })?);
     preload_keys(&verifier);
     let enabled = config.inbox.size > 0;
     let inbox = Arc::new(Inbox::new(broker.clone(), enabled, metrics.clone(), discarder.clone()));
@@ -121,17 +129,15 @@ pub async fn serve(config: Config, pages: Pages, started: impl FnOnce()) -> anyh
     tracing::info!(delay = ?config.drain.delay, window = ?config.drain.window, "stopping");
     metrics.draining.set(1);
     drain.leave();
-    if let Some(mailing) = &mailing {
-        mailing.begin_stop();
-    }
+    // At once, so that other processes take over while the sockets of this one are still served.
+    let no_more_roles = tokio::spawn(stop(roles));
+    let gently = async {
+        close_gently(&config, &drain, &hub, &metrics).await;
+        no_more_roles.await.ok();
+    };
     tokio::select! {
-        () = close_gently(&config, &drain, &hub, &metrics) => {}
+        () = gently => {}
         () = signals.recv() => tracing::warn!("told again: stopping at once"),
-    }
-    if let Some(mailing) = mailing
-        && timeout(LAST_WORD, mailing.stop()).await.is_err()
-    {
-        tracing::warn!("a mail was being handed over; another replica will, perhaps again");
     }
     if timeout(LAST_WORD, broker.stop()).await.is_err() {
         tracing::warn!("Redis does not answer; other replicas will find out that this one is gone");
@@ -193,6 +199,10 @@ fn broker(
     Ok(Broker::Redis(redis::Redis::start(&config.redis, setup, hub.clone(), sink)?))
 }
 
+async fn stop(roles: Arc<Roles>) {
+    roles.stop().await;
+}
+
 /// The first client should not wait for the key endpoint; if it is away, the first tokens ask again.
 fn preload_keys(verifier: &Arc<Verifier>) {
     let verifier = verifier.clone();
@@ -210,27 +220,5 @@ fn rules(config: &Config) -> Rules {
             pong_timeout: millis(config.keepalive.pong_timeout),
         },
         commands_per_second: config.limits.commands_per_second,
-    }
-}
-
-/// SIGTERM and SIGINT.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn recv(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }

@@ -21,14 +21,16 @@
 //! * [`hub`]: who is connected, a mailbox per worker, an outbox per socket
 //! * [`inbox`]: what a user can see and do in the log, for sockets and HTTP alike
 //! * [`recovery`]: reading logs so that nothing is missed: who comes back, and who was open meanwhile
-//! * [`ingest`]: ways in besides channels and HTTP: the recorder of plain notifications
+//! * [`ingest`]: ways in: what a publication becomes, the recorder of plain notifications, RabbitMQ
 //! * [`mail`]: what stays unread, handed to a mail server (RFC 5321, RFC 5322)
+//! * [`roles`]: what `serve` and `worker` run beside sockets: taking from RabbitMQ, mailing
 //! * [`router`]: payload to [`delivery::Parcel`] to mailboxes
 //! * [`socket`]: a stream taken over from HTTP: frames (RFC 6455) or chunks, reading, writing, timeouts, closing
 //! * [`drain`]: how far this replica has come in stopping
 //! * [`http`]: admission of sockets and event streams, the API (RFC 9110), probes and metrics
 //! * [`demo`]: the page of `campanile demo`
 //! * [`app`]: builds all of it; owns the order of starting and stopping
+//! * [`worker`]: builds the roles that need no sockets, in the same manner
 //! * [`cli`]: the commands, and every line a person reads on a terminal
 
 #![warn(missing_docs)]
@@ -49,8 +51,11 @@ pub mod ingest;
 pub mod mail;
 pub mod notification;
 pub mod recovery;
+pub mod roles;
 pub mod router;
 pub mod session;
+mod signals;
 pub mod socket;
 pub mod telemetry;
 mod web_client;
+pub mod worker;

@@ -1,6 +1,7 @@
 //! What replicas share, behind one small interface: `redis/` for any number of them, `memory/` for one.
 //! Knows neither sockets nor who is connected; those it meets as [`Interest`] and [`Sink`].
 
+pub mod deaf;
 pub mod log;
 pub mod mail;
 pub mod memory;

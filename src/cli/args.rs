@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 use crate::config::{
-    ChannelsArgs, JwtClaimsArgs, JwtSecretArgs, OpsArgs, RedisArgs, Secret, ServeArgs,
+    ChannelsArgs, JwtClaimsArgs, JwtSecretArgs, OpsArgs, RedisArgs, Secret, ServeArgs, WorkerArgs,
 };
 use crate::notification::UserId;
 
@@ -34,6 +34,11 @@ impl Cli {
 pub enum Command {
     /// Run one replica.
     Serve(Box<ServeArgs>),
+    /// Run the roles that need no sockets: take notifications from RabbitMQ.
+    ///
+    /// Needs the Redis that the replicas share, and no key for tokens. `serve` takes from RabbitMQ too when
+    /// it is told where; a worker keeps that apart from the sockets. Any number of both may run.
+    Worker(Box<WorkerArgs>),
     /// Run one replica with a development secret, two signed-in users and a page with the bell.
     ///
     /// Prints the address of the page and commands to paste. Uses the embedded broker unless a

@@ -6,6 +6,7 @@ use crate::auth::Verifier;
 use crate::broker::Away;
 use crate::broker::redis::{Channels, Commands};
 use crate::config::{Config, JwtKey, PubSub, ServeArgs};
+use crate::ingest::rabbit;
 use crate::mail;
 use crate::telemetry::Metrics;
 
@@ -60,6 +61,7 @@ pub(super) async fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
             keys(&config, &mut findings).await;
             redis(&config, &mut findings).await;
             smtp(&config, &mut findings).await;
+            rabbit(&config, &mut findings).await;
         }
     }
     if findings.problems > 0 {
@@ -144,6 +146,14 @@ async fn smtp(config: &Config, findings: &mut Findings) {
         let tried = mail::probe(sender).await;
         let (fine, why) = (|text| format!("SMTP: {text}"), |why| format!("SMTP: {why}"));
         findings.of(tried.map(fine).map_err(why));
+    }
+}
+
+async fn rabbit(config: &Config, findings: &mut Findings) {
+    let Some(amqp) = &config.amqp else { return };
+    for line in rabbit::check(amqp).await {
+        let named = |text| format!("RabbitMQ: {text}");
+        findings.of(line.map(named).map_err(named));
     }
 }
 

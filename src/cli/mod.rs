@@ -8,6 +8,7 @@ mod publish;
 mod serve;
 mod terminal;
 mod token;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -28,6 +29,7 @@ pub fn main() -> ExitCode {
     let result = runtime.block_on(async {
         match command {
             Command::Serve(args) => serve::run(&args).await,
+            Command::Worker(args) => worker::run(&args).await,
             Command::Demo(args) => demo::run(&args).await,
             Command::Publish(args) => publish::run(*args).await,
             Command::Token(args) => token::run(&args),

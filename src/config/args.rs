@@ -1,3 +1,4 @@
+use super::amqp::AmqpArgs;
 use super::auth::AuthArgs;
 use super::channels::{ChannelsArgs, check_sharded};
 use super::drain::DrainArgs;
@@ -39,6 +40,8 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub(crate) drain: DrainArgs,
     #[command(flatten)]
+    pub(crate) amqp: AmqpArgs,
+    #[command(flatten)]
     pub(crate) log: LogArgs,
 }
 
@@ -66,6 +69,7 @@ impl Config {
             let keepalive = args.keepalive.read(reader);
             let limits = args.limits.read(reader);
             let drain = args.drain.read(reader);
+            let amqp = args.amqp.read(reader);
             let log = args.log.read(reader);
 
             check_sharded(reader, redis.as_ref().ok(), channels.as_ref().ok());
@@ -84,6 +88,7 @@ impl Config {
                 keepalive: keepalive?,
                 limits: limits?,
                 drain: drain?,
+                amqp: amqp?,
                 log: log?,
             })
         })

@@ -3,6 +3,7 @@
 //! Every file declares the options of its concern once, as a clap struct of raw text, beside the
 //! validated struct and the way from one to the other. A [`Reader`] collects all problems.
 
+mod amqp;
 mod args;
 mod auth;
 mod channels;
@@ -28,13 +29,15 @@ mod smtp;
 mod tests;
 mod unknown;
 mod url;
+mod worker;
 
+pub use amqp::{Amqp, AmqpArgs};
 pub use args::{JwtKey, ServeArgs};
 pub use auth::{Auth, AuthArgs, JwtClaims, JwtClaimsArgs, JwtSecretArgs};
 pub(crate) use channels::check_sharded;
 pub use channels::{Channels, ChannelsArgs};
 pub use drain::{Drain, DrainArgs};
-pub use inbox::{Inbox, InboxArgs};
+pub use inbox::{Inbox, InboxArgs, RetentionArgs};
 pub use keepalive::{Keepalive, KeepaliveArgs};
 pub use limits::{Limits, LimitsArgs};
 pub use listen::{Listen, ListenArgs, OpsArgs};
@@ -42,13 +45,14 @@ pub use log::{Log, LogArgs, LogFormat};
 pub use mail::{Mail, MailArgs, MailSender};
 pub use origins::{Origins, OriginsArgs, normalise_origin};
 pub use problem::{Problem, Problems, Setting, Warning};
-pub use publish::{Publish, PublishArgs};
+pub use publish::{PayloadArgs, Publish, PublishArgs};
 pub use reader::{Reader, Refused, collect};
 pub use redis::{PubSub, Redis, RedisArgs};
 pub use secret::Secret;
 pub use servers::{Servers, Topology};
 pub use smtp::{SmtpServer, SmtpTls};
 pub use unknown::unknown_variables;
+pub use worker::{Worker, WorkerArgs};
 
 /// Everything `campanile serve` needs, validated.
 #[derive(Clone, Debug)]
@@ -75,6 +79,8 @@ pub struct Config {
     pub inbox: Inbox,
     /// What happens to that which stays unread there.
     pub mail: Mail,
+    /// The queue to read; `None`: none.
+    pub amqp: Option<Amqp>,
     /// Filter and form of the lines on standard error.
     pub log: Log,
 }

@@ -27,6 +27,14 @@ pub struct PublishArgs {
     )]
     pub publish_keys: Option<Secret>,
 
+    #[command(flatten)]
+    pub(crate) payload: PayloadArgs,
+}
+
+/// The limit of every lane.
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "Publishing")]
+pub struct PayloadArgs {
     /// Largest published notification, in bytes (or KiB, MiB).
     ///
     /// Larger ones are dropped and counted, or answered with 400.
@@ -68,8 +76,13 @@ impl PublishArgs {
         if let Ok(keys) = &keys {
             secret::warn_if_short(reader, setting, keys);
         }
-        let max_payload_bytes =
-            reader.value("max-payload-bytes", &self.max_payload_bytes, &PAYLOAD);
+        let max_payload_bytes = self.payload.read(reader);
         Ok(Publish { keys: keys?, max_payload_bytes: max_payload_bytes? })
+    }
+}
+
+impl PayloadArgs {
+    pub(super) fn read(&self, reader: &mut Reader) -> Result<usize, Refused> {
+        reader.value("max-payload-bytes", &self.max_payload_bytes, &PAYLOAD)
     }
 }

@@ -10,7 +10,6 @@ mod inbox;
 mod openapi;
 pub mod ops;
 mod origin;
-mod publication;
 mod publish;
 mod resume;
 pub mod server;

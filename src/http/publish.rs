@@ -5,17 +5,12 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::api::{read, success};
-use super::publication::{Item, Payload, Problem};
 use super::{Gateway, Refusal};
-use crate::notification::Invalid;
+use crate::ingest::publication::{Item, Problem, Terms, deliver};
 use crate::telemetry::Source;
 
 /// Items in one request.
 const MAX_ITEMS: usize = 1_000;
-/// Payloads in one pipeline to Redis.
-const PIPELINE: usize = 256;
-/// Bytes of payloads in one, so that it is through well within the deadline of a command.
-const PIPELINE_BYTES: usize = 2 * 1024 * 1024;
 
 /// What became of one item.
 #[derive(Serialize)]
@@ -54,12 +49,16 @@ pub(super) async fn publish(
         let text = format!("at most {MAX_ITEMS} notifications in one request");
         return Err(Refusal::bad_request("too_many", text));
     }
+    let terms = Terms::new(gateway.publish.max_payload_bytes);
     let items: Vec<Result<Item, Problem>> =
-        raw.iter().map(|raw| Item::read(raw.get(), gateway.publish.max_payload_bytes)).collect();
+        raw.iter().map(|raw| Item::read(raw.get(), &terms)).collect();
     for problem in items.iter().filter_map(|item| item.as_ref().err()) {
         gateway.count_invalid(problem);
     }
-    let mut cursors = gateway.deliver(&items).await?.into_iter();
+    let accepted = items.iter().flatten();
+    let has_inbox = gateway.inbox.is_enabled();
+    let cursors = deliver(&gateway.broker, has_inbox, accepted).await?;
+    let mut cursors = cursors.iter().map(ToString::to_string);
     for _ in items.iter().flatten() {
         gateway.metrics.received(Source::Http);
     }
@@ -80,44 +79,7 @@ pub(super) async fn publish(
 }
 
 impl Gateway {
-    /// Hands everything to the broker, in order; with an inbox, the cursor of each user's.
-    async fn deliver(&self, items: &[Result<Item, Problem>]) -> Result<Vec<String>, Refusal> {
-        let mut cursors = Vec::new();
-        let mut payloads = items.iter().flatten().flat_map(Item::payloads);
-        loop {
-            // Made a pipeline at a time: 10,000 users of one large notification are 640 MB.
-            let mut room = PIPELINE_BYTES;
-            let mut part: Vec<Payload<'_>> = Vec::new();
-            while part.len() < PIPELINE
-                && room > 0
-                && let Some(payload) = payloads.next()
-            {
-                room = room.saturating_sub(payload.text.len());
-                part.push(payload);
-            }
-            if part.is_empty() {
-                return Ok(cursors);
-            }
-            // What is for everyone is in nobody's log.
-            let is_kept =
-                |payload: &&Payload<'_>| self.inbox.is_enabled() && payload.user.is_some();
-            let (kept, live): (Vec<_>, Vec<_>) = part.iter().partition(is_kept);
-            let live: Vec<_> =
-                live.iter().map(|payload| (payload.target(), &*payload.text)).collect();
-            if !live.is_empty() {
-                self.broker.publish_all(&live).await?;
-            }
-            let kept: Vec<_> = kept.iter().filter_map(|payload| payload.item()).collect();
-            if !kept.is_empty() {
-                let appended = self.broker.append(&kept).await?;
-                cursors.extend(appended.iter().map(|appended| appended.cursor.to_string()));
-            }
-        }
-    }
-
     fn count_invalid(&self, problem: &Problem) {
-        let known = Invalid::LABELS.iter().find(|label| **label == problem.code);
-        let label = known.copied().unwrap_or("not_an_object");
-        self.metrics.notifications_invalid.with_label_values(&["http", label]).inc();
+        self.metrics.notifications_invalid.with_label_values(&["http", problem.label()]).inc();
     }
 }

@@ -19,26 +19,13 @@ mod post;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::broker::Broker;
-use crate::config::{Config, MailSender};
+use crate::config::MailSender;
 use crate::telemetry::Metrics;
 use mailer::Mailer;
 use post::Post;
-
-/// Starts what this process is configured for: nothing without a mail server.
-pub fn start_if_configured(
-    config: &Config,
-    broker: &Broker,
-    replica: &str,
-    metrics: &Arc<Metrics>,
-) -> Option<Handle> {
-    let (sender, after) = (config.mail.sender.clone()?, config.mail.after?);
-    let (broker, replica, metrics) = (broker.clone(), replica.to_owned(), metrics.clone());
-    Some(start(Setup { broker, replica, sender, after, metrics }))
-}
 
 /// What [`start`] needs to know.
 pub struct Setup {
@@ -57,27 +44,32 @@ pub struct Setup {
 /// Ends the mailing in good order.
 pub struct Handle {
     stopping: CancellationToken,
-    task: JoinHandle<()>,
+    ended: CancellationToken,
 }
 
 /// Starts on the current runtime, for ever or until it is stopped.
 pub fn start(setup: Setup) -> Handle {
     let stopping = CancellationToken::new();
     let mailer = Arc::new(Mailer::new(setup));
-    let task = tokio::spawn(mailer.run(stopping.clone()));
-    Handle { stopping, task }
+    let ended = CancellationToken::new();
+    let (running, last) = (mailer.run(stopping.clone()), ended.clone().drop_guard());
+    tokio::spawn(async move {
+        running.await;
+        drop(last);
+    });
+    Handle { stopping, ended }
 }
 
 impl Handle {
-    /// Takes nothing new from now on.
-    pub fn begin_stop(&self) {
-        self.stopping.cancel();
+    /// Whether it has not ended.
+    pub fn is_running(&self) -> bool {
+        !self.ended.is_cancelled()
     }
 
-    /// Returns when what is being handed over is, and somebody else may lead.
-    pub async fn stop(self) {
+    /// Takes nothing new from now on; returns when what is being handed over is, and somebody else may lead.
+    pub async fn stop(&self) {
         self.stopping.cancel();
-        self.task.await.ok();
+        self.ended.cancelled().await;
     }
 }
 

@@ -11,17 +11,48 @@ pub enum Source {
     Http,
     /// Heard by pattern only, for users who are not connected.
     Capture,
+    /// Taken from the queue.
+    Amqp,
 }
 
 impl Source {
-    pub(super) const ALL: [Self; 4] = [Self::Pubsub, Self::Log, Self::Http, Self::Capture];
+    pub(super) const ALL: [Self; 5] =
+        [Self::Pubsub, Self::Log, Self::Http, Self::Capture, Self::Amqp];
 
-    pub(super) fn label(self) -> &'static str {
+    /// The metric's `source`.
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Pubsub => "pubsub",
             Self::Log => "log",
             Self::Http => "http",
             Self::Capture => "capture",
+            Self::Amqp => "amqp",
+        }
+    }
+}
+
+/// What came of a message of the queue.
+#[derive(Clone, Copy, Debug)]
+pub enum Taken {
+    /// Published, and RabbitMQ was told.
+    Acked,
+    /// Moved to the queue of the dead, and RabbitMQ was told.
+    Dead,
+    /// An attempt to publish it failed; it stays in hand.
+    Retried,
+    /// RabbitMQ had handed it out before.
+    Redelivered,
+}
+
+impl Taken {
+    pub(super) const ALL: [Self; 4] = [Self::Acked, Self::Dead, Self::Retried, Self::Redelivered];
+
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Acked => "acked",
+            Self::Dead => "dead",
+            Self::Retried => "retried",
+            Self::Redelivered => "redelivered",
         }
     }
 }

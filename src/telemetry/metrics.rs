@@ -5,7 +5,7 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
-use super::{Mailed, Replay, Source};
+use super::{Mailed, Replay, Source, Taken};
 use crate::dialect::Dialect;
 use crate::notification::Invalid;
 use crate::session::CloseReason;
@@ -106,6 +106,18 @@ metrics! {
     redis_subscriptions: IntGauge = "campanile_redis_subscriptions";
     /// Round trips of commands, pool included.
     redis_command_seconds: HistogramVec = "campanile_redis_command_seconds" ["command"] buckets FAST;
+    /// 1 while the queue is consumed.
+    amqp_connected: IntGauge = "campanile_amqp_connected";
+    /// Connections to RabbitMQ that had to be replaced.
+    amqp_reconnects: IntCounter = "campanile_amqp_reconnects_total";
+    /// Messages of the queue; `result` is `acked`, `dead`, `retried` or `redelivered`.
+    amqp_messages: IntCounterVec = "campanile_amqp_messages_total" ["result"];
+    /// Messages of the queue that nobody has in hand, as of the last few seconds.
+    amqp_queue_messages: IntGauge = "campanile_amqp_queue_messages";
+    /// Messages taken from the queue and neither acknowledged nor given back.
+    amqp_in_hand_messages: IntGauge = "campanile_amqp_in_hand_messages";
+    /// From the time a message of the queue names to its publication.
+    amqp_lag_seconds: Histogram = "campanile_amqp_lag_seconds" buckets SLOW;
     /// 1 from SIGTERM on.
     draining: IntGauge = "campanile_draining";
     /// 1, with what was built.
@@ -133,6 +145,9 @@ impl Metrics {
             for reason in Invalid::LABELS {
                 metrics.notifications_invalid.with_label_values(&[source.label(), reason]);
             }
+        }
+        for taken in Taken::ALL {
+            metrics.amqp_messages.with_label_values(&[taken.label()]);
         }
         let commit = option_env!("CAMPANILE_COMMIT").unwrap_or("unknown");
         metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION"), commit]).set(1);
@@ -179,6 +194,11 @@ impl Metrics {
     /// A payload was dropped before it became a notification.
     pub fn invalid(&self, source: Source, reason: Invalid) {
         self.notifications_invalid.with_label_values(&[source.label(), reason.label()]).inc();
+    }
+
+    /// Something came of messages of the queue.
+    pub fn taken(&self, taken: Taken, count: usize) {
+        self.amqp_messages.with_label_values(&[taken.label()]).inc_by(count as u64);
     }
 
     /// The kernel took the last byte of one notification for one socket.

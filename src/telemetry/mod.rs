@@ -5,5 +5,5 @@ mod labels;
 pub mod log;
 mod metrics;
 
-pub use labels::{Mailed, Replay, Source};
+pub use labels::{Mailed, Replay, Source, Taken};
 pub use metrics::Metrics;

@@ -19,6 +19,7 @@ use crate::support::handshake::{Connect, TokenIn};
 use crate::support::metrics::Metrics;
 use crate::support::process::Process;
 use crate::support::proxy::Proxy;
+use crate::support::rabbit::Rabbit;
 use crate::support::raw::{self, Frame};
 use crate::support::redis::Redis;
 use crate::support::swarm::Swarm;
@@ -67,6 +68,24 @@ async fn a_killed_redis_with_aof_comes_back_on_its_port_with_its_data() {
     assert!(TcpStream::connect(address).await.is_err());
     redis.restart().await;
     assert_eq!(redis.cli(&["GET", "kept"]).await, "yes");
+}
+
+#[tokio::test]
+async fn a_killed_rabbitmq_comes_back_with_what_is_durable_and_leaves_nothing_behind() {
+    let rabbit = Rabbit::start().await;
+    let publisher = rabbit.publisher().await;
+    publisher.declare("kept", lapin::types::FieldTable::default()).await;
+    publisher.publish("kept", "yes").await;
+    let address = rabbit.address();
+    rabbit.kill();
+    assert!(TcpStream::connect(address).await.is_err());
+    rabbit.restart().await;
+    assert_eq!(rabbit.publisher().await.take("kept").await.data, b"yes");
+    let pids = [rabbit.pid(), rabbit.mapper_pid()];
+    assert!(pids.iter().all(|pid| runs(*pid)));
+    drop(rabbit);
+    assert!(!pids.iter().any(|pid| runs(*pid)));
+    assert!(TcpStream::connect(address).await.is_err());
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ mod mail_faults;
 mod mail_schedule;
 mod mail_topologies;
 mod payloads;
+mod rabbit;
 mod redis_access;
 mod redis_outage;
 mod refusals;

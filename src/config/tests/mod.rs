@@ -4,6 +4,7 @@ mod contradictions;
 mod secrecy;
 mod unknown;
 mod values;
+mod worker;
 
 use clap::builder::Resettable;
 use clap::{Args, Command, FromArgMatches};

@@ -25,6 +25,10 @@ fn no_secret_shows_in_problems_or_warnings() {
         ("CAMPANILE_REDIS_URL", "redis+sentinel://:hunter2@a,b"),
         ("CAMPANILE_REDIS_URL", "redis+sentinel://a/m?sentinel_pasword=hunter2"),
         ("CAMPANILE_REDIS_URL", "redis+cluster://:hunter2@a,b/hunter2"),
+        ("CAMPANILE_AMQP_URL", "http://:hunter2@rabbitmq"),
+        ("CAMPANILE_AMQP_URL", "amqp://:hunter2/x@rabbitmq"),
+        ("CAMPANILE_AMQP_URL", "amqp://:hunter2@rabbitmq/a/b"),
+        ("CAMPANILE_AMQP_URL", "amqp://:x#hunter2@rabbitmq"),
     ];
     for variable in bad {
         let error = Config::from_args(&args(&[variable]), JwtKey::Required).unwrap_err();
@@ -50,6 +54,7 @@ fn no_secret_shows_in_debug_output() {
         ("CAMPANILE_REDIS_URL", "redis://:hunter2@cache"),
         ("CAMPANILE_SMTP_URL", "smtps://u:hunter2@relay"),
         ("CAMPANILE_MAIL_FROM", "a@b.example"),
+        ("CAMPANILE_AMQP_URL", "amqp://:hunter2@rabbitmq"),
     ]);
     let (config, _) = Config::from_args(&args, JwtKey::Required).unwrap();
     assert!(!format!("{args:?}").contains(HIDDEN), "{args:?}");
@@ -65,6 +70,7 @@ fn every_secret_option_hides_its_variable_and_takes_a_leading_hyphen() {
         "redis-url",
         "jwks-url",
         "smtp-url",
+        "amqp-url",
         "key",
     ];
     let cli = Cli::command();

@@ -61,6 +61,10 @@ fn every_default_is_the_documented_one() {
     assert_eq!(mail.after, Some(Duration::from_mins(5)));
     assert_eq!((sender.timeout, sender.per_second), (Duration::from_secs(30), 10));
     assert_eq!((sender.give_up, sender.unsubscribe), (Duration::from_hours(24), None));
+    assert!(config.amqp.is_none());
+    let (with_queue, _) = read(&[AMQP]).unwrap();
+    let amqp = with_queue.amqp.unwrap();
+    assert_eq!((amqp.queue.as_str(), amqp.prefetch, amqp.ca_file), ("notifications", 256, None));
 
     assert_eq!(config.drain.delay, Duration::from_secs(5));
     assert_eq!(config.drain.window, Duration::from_secs(20));
@@ -70,6 +74,12 @@ fn every_default_is_the_documented_one() {
 
 const SMTP: (&str, &str) = ("CAMPANILE_SMTP_URL", "smtp://relay");
 const FROM: (&str, &str) = ("CAMPANILE_MAIL_FROM", "a@b.example");
+/// The queue's options show only with it.
+const AMQP: (&str, &str) = ("CAMPANILE_AMQP_URL", "amqp://rabbitmq");
+
+fn amqp(config: &Config) -> &Amqp {
+    config.amqp.as_ref().unwrap()
+}
 
 type Good = (&'static str, &'static str, fn(&Config) -> String, &'static str);
 
@@ -124,6 +134,8 @@ const GOOD: &[Good] = &[
     ("CAMPANILE_DRAIN_DELAY", "0", |c| format!("{:?}", c.drain.delay), "0ns"),
     ("CAMPANILE_DRAIN_DELAY", "0s", |c| format!("{:?}", c.drain.delay), "0ns"),
     ("CAMPANILE_DRAIN_WINDOW", "365d", |c| format!("{:?}", c.drain.window), "31536000s"),
+    ("CAMPANILE_AMQP_URL", "amqp://a:p%2Fq@[::1]:5672/%2Fshop\n", |c| amqp(c).url.expose().to_owned(), "amqp://a:p%2Fq@[::1]:5672/%2Fshop"),
+    ("CAMPANILE_AMQP_URL", "amqps://rabbitmq/", |c| amqp(c).url.expose().to_owned(), "amqps://rabbitmq/"),
     ("CAMPANILE_LOG", "warn,campanile::hub=debug", |c| c.log.filter.clone(), "warn,campanile::hub=debug"),
     ("CAMPANILE_LOG_FORMAT", "json", |c| format!("{:?}", c.log.format), "Json"),
 ];
@@ -222,6 +234,17 @@ const BAD: &[(&str, &str, &str)] = &[
     ("CAMPANILE_MAIL_UNSUBSCRIBE", "mailto:a@b.example?subject=no more", "an address cannot have"),
     ("CAMPANILE_DRAIN_DELAY", "-5s", "no duration"),
     ("CAMPANILE_DRAIN_WINDOW", "20", "has no unit"),
+    ("CAMPANILE_AMQP_URL", "", "is empty"),
+    ("CAMPANILE_AMQP_URL", "rabbitmq:5672", "does not begin with amqp://"),
+    ("CAMPANILE_AMQP_URL", "amqp://a,b", "several servers"),
+    ("CAMPANILE_AMQP_URL", "amqp://:pa/ss@rabbitmq", "percent-encoded"),
+    ("CAMPANILE_AMQP_URL", "amqp://rabbitmq/a/b", "several parts"),
+    ("CAMPANILE_AMQP_URL", "amqp://rabbitmq?heartbeat=5", "has a ?"),
+    ("CAMPANILE_AMQP_CA_FILE", "/nowhere/ca.pem", "cannot be read"),
+    ("CAMPANILE_AMQP_CA_FILE", "Cargo.toml", "not an amqps:// address"),
+    ("CAMPANILE_AMQP_QUEUE", "", "is empty"),
+    ("CAMPANILE_AMQP_QUEUE", "amq.gen", "belongs to RabbitMQ"),
+    ("CAMPANILE_AMQP_PREFETCH", "0", "out of range"),
     ("CAMPANILE_LOG", "info,=", "no filter"),
     ("CAMPANILE_LOG_FORMAT", "yaml", "no log format"),
 ];
@@ -236,6 +259,20 @@ fn good_values_are_read() {
         let (config, _) = read(&[(variable, value)]).unwrap();
         assert_eq!(&field(&config), expected, "{variable}={value}");
     }
+}
+
+#[test]
+fn options_of_the_queue_are_read_with_its_address() {
+    let (config, _) = read(&[
+        ("CAMPANILE_AMQP_URL", "amqps://rabbitmq"),
+        ("CAMPANILE_AMQP_CA_FILE", "Cargo.toml"),
+        ("CAMPANILE_AMQP_QUEUE", "gateway queue"),
+        ("CAMPANILE_AMQP_PREFETCH", "10000"),
+    ])
+    .unwrap();
+    let Amqp { ca_file, queue, prefetch, .. } = config.amqp.unwrap();
+    assert_eq!((ca_file.unwrap().to_str(), queue.as_str()), (Some("Cargo.toml"), "gateway queue"));
+    assert_eq!(prefetch, 10_000);
 }
 
 #[test]
@@ -264,6 +301,9 @@ fn the_tables_cover_every_option() {
         "mail-per-second",
         "mail-give-up",
         "mail-unsubscribe",
+        "amqp-ca-file",
+        "amqp-queue",
+        "amqp-prefetch",
     ]
     .map(str::to_owned);
     let good: BTreeSet<_> = good.into_iter().chain(elsewhere).collect();

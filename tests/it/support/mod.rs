@@ -17,6 +17,7 @@ pub(crate) mod notify;
 pub(crate) mod ports;
 pub(crate) mod process;
 pub(crate) mod proxy;
+pub(crate) mod rabbit;
 pub(crate) mod raw;
 pub(crate) mod redis;
 pub(crate) mod refusal;
