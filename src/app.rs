@@ -156,7 +156,8 @@ fn broker(
     metrics: &Arc<Metrics>,
 ) -> anyhow::Result<Broker> {
     let channels =
-        Channels::new(&config.channels.user, &config.channels.broadcast, &config.redis.prefix);
+        Channels::new(&config.channels.user, &config.channels.broadcast, &config.redis.prefix)
+            .with_adapter(config.socketio_adapter);
     let retention = Retention { size: config.inbox.size, ttl: config.inbox.ttl };
     if config.redis.url.is_none() {
         metrics.redis_connected.set(1);

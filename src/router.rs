@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::broker::log::{Change, Mark};
-use crate::broker::{Captured, Logged, Record, Sink};
+use crate::broker::{Captured, Emitted, Logged, Record, Sink};
 use crate::delivery::Parcel;
 use crate::hub::{Batch, Heard, Hub};
 use crate::notification::{Count, Invalid, MissingId, Notification, Target, UserId};
@@ -103,8 +103,15 @@ impl Router {
     }
 }
 
-impl Sink for Router {
-    fn receive(&mut self, target: Target<'_>, channel: &str, payload: &[u8]) {
+impl Router {
+    /// A notification that is in no log yet.
+    fn plain(
+        &mut self,
+        source: Source,
+        (target, except): (Target<'_>, &[&str]),
+        channel: &str,
+        payload: &[u8],
+    ) {
         self.meet_new_workers();
         let received = Instant::now();
         let missing_id = MissingId::Derived { channel };
@@ -117,9 +124,9 @@ impl Sink for Router {
         );
         let notification = match parsed {
             Ok(notification) => notification,
-            Err(reason) => return self.invalid(Source::Pubsub, reason),
+            Err(reason) => return self.invalid(source, reason),
         };
-        self.metrics.received(Source::Pubsub);
+        self.metrics.received(source);
         let parcel = Arc::new(Parcel::plain(notification, received));
         match target {
             Target::User(user) => {
@@ -128,10 +135,27 @@ impl Sink for Router {
                 }
             }
             Target::Broadcast => {
-                let sockets = self.hub.broadcast(&parcel, &mut self.batch);
+                let sockets = self.hub.broadcast_but(except, &parcel, &mut self.batch);
                 tracing::debug!(sockets, "notification routed");
             }
         }
+    }
+}
+
+impl Sink for Router {
+    fn receive(&mut self, target: Target<'_>, channel: &str, payload: &[u8]) {
+        self.plain(Source::Pubsub, (target, &[]), channel, payload);
+    }
+
+    fn emitted(&mut self, emitted: &Emitted<'_>) {
+        let Emitted { target, except, channel, .. } = *emitted;
+        if let Some(payload) = emitted.notification() {
+            self.plain(Source::Adapter, (target, except), channel, payload.as_bytes());
+        }
+    }
+
+    fn misunderstood(&mut self, reason: Invalid) {
+        self.invalid(Source::Adapter, reason);
     }
 
     fn logged(&mut self, logged: &Logged<'_>) {

@@ -1,3 +1,4 @@
+use super::adapter::{AdapterArgs, check_adapter};
 use super::auth::AuthArgs;
 use super::channels::{ChannelsArgs, check_sharded};
 use super::drain::DrainArgs;
@@ -21,6 +22,8 @@ pub struct ServeArgs {
     pub(crate) redis: RedisArgs,
     #[command(flatten)]
     pub(crate) channels: ChannelsArgs,
+    #[command(flatten)]
+    pub(crate) adapter: AdapterArgs,
     #[command(flatten)]
     pub(crate) auth: AuthArgs,
     #[command(flatten)]
@@ -55,6 +58,7 @@ impl Config {
             let listen = args.listen.read(reader);
             let redis = args.redis.read(reader);
             let channels = args.channels.read(reader);
+            let socketio_adapter = args.adapter.read(reader);
             let auth = args.auth.read(reader, jwt_key);
             let origins = args.origins.read(reader);
             let publish = args.publish.read(reader);
@@ -65,12 +69,14 @@ impl Config {
             let log = args.log.read(reader);
 
             check_sharded(reader, redis.as_ref().ok(), channels.as_ref().ok());
+            check_adapter(reader, redis.as_ref().ok(), socketio_adapter.ok());
             check_cookie(reader, auth.as_ref().ok(), origins.as_ref().ok());
             check_queue(reader, publish.as_ref().ok(), limits.as_ref().ok());
             Ok(Self {
                 listen: listen?,
                 redis: redis?,
                 channels: channels?,
+                socketio_adapter: socketio_adapter?,
                 auth: auth?,
                 publish: publish?,
                 inbox: inbox?,

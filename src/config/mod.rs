@@ -3,6 +3,7 @@
 //! Every file declares the options of its concern once, as a clap struct of raw text, beside the
 //! validated struct and the way from one to the other. A [`Reader`] collects all problems.
 
+mod adapter;
 mod args;
 mod auth;
 mod channels;
@@ -27,6 +28,7 @@ mod tests;
 mod unknown;
 mod url;
 
+pub use adapter::{AdapterArgs, SocketIoAdapter};
 pub use args::{JwtKey, ServeArgs};
 pub use auth::{Auth, AuthArgs, JwtClaims, JwtClaimsArgs, JwtSecretArgs};
 pub(crate) use channels::check_sharded;
@@ -55,6 +57,8 @@ pub struct Config {
     pub redis: Redis,
     /// Where notifications are heard; the same on every replica and publisher.
     pub channels: Channels,
+    /// Which publishers of Socket.IO are heard besides; off without a Redis URL.
+    pub socketio_adapter: SocketIoAdapter,
     /// Keys, claims, and the carriers a token may come by.
     pub auth: Auth,
     /// Who may publish over HTTP, and the size limit of every lane.

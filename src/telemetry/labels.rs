@@ -11,10 +11,13 @@ pub enum Source {
     Http,
     /// Heard by pattern only, for users who are not connected.
     Capture,
+    /// Emitted by a Socket.IO server or emitter.
+    Adapter,
 }
 
 impl Source {
-    pub(super) const ALL: [Self; 4] = [Self::Pubsub, Self::Log, Self::Http, Self::Capture];
+    pub(super) const ALL: [Self; 5] =
+        [Self::Pubsub, Self::Log, Self::Http, Self::Capture, Self::Adapter];
 
     pub(super) fn label(self) -> &'static str {
         match self {
@@ -22,6 +25,7 @@ impl Source {
             Self::Log => "log",
             Self::Http => "http",
             Self::Capture => "capture",
+            Self::Adapter => "adapter",
         }
     }
 }

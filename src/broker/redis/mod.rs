@@ -2,6 +2,7 @@
 //! task that tells how many sockets each user has here (`presence`). Two of them listen to all users
 //! (`capture`). `topology` knows where Redis is.
 
+mod adapter;
 mod bus;
 mod capture;
 mod channels;
