@@ -10,8 +10,9 @@ use jiff::Timestamp;
 use crate::broker::log::{Change, Mark};
 use crate::broker::{Captured, Emitted, Logged, Record, Sink};
 use crate::delivery::Parcel;
+use crate::dialect::Namespace;
 use crate::hub::{Batch, Heard, Hub};
-use crate::notification::{Count, Invalid, MissingId, Notification, Target, UserId};
+use crate::notification::{Count, Invalid, MissingId, Notification, Target, UserId, json_string};
 use crate::recovery::Discarder;
 use crate::session::CloseReason;
 use crate::telemetry::{Metrics, Source};
@@ -104,6 +105,33 @@ impl Router {
 }
 
 impl Router {
+    /// What only clients of Socket.IO know, and only those who are here now.
+    fn event(&mut self, emitted: &Emitted<'_>) -> Result<(), Invalid> {
+        // No other is subscribed to.
+        let Some(namespace) = Namespace::named(emitted.namespace) else { return Ok(()) };
+        let name = json_string(emitted.event);
+        let words: Vec<&str> =
+            std::iter::once(&*name).chain(emitted.arguments.iter().copied()).collect();
+        let text = format!("[{}]", words.join(","));
+        let limit = self.max_payload_bytes;
+        if text.len() > limit {
+            return Err(Invalid::TooLarge { limit });
+        }
+        self.meet_new_workers();
+        let parcel = Arc::new(Parcel::event(namespace, &text, Instant::now()));
+        match emitted.target {
+            Target::User(user) => {
+                UserId::check(user)?;
+                self.route(user, &parcel);
+            }
+            Target::Broadcast => {
+                self.hub.broadcast_but(emitted.except, &parcel, &mut self.batch);
+            }
+        }
+        self.metrics.events_received.inc();
+        Ok(())
+    }
+
     /// A notification that is in no log yet.
     fn plain(
         &mut self,
@@ -150,7 +178,10 @@ impl Sink for Router {
     fn emitted(&mut self, emitted: &Emitted<'_>) {
         let Emitted { target, except, channel, .. } = *emitted;
         if let Some(payload) = emitted.notification() {
-            self.plain(Source::Adapter, (target, except), channel, payload.as_bytes());
+            return self.plain(Source::Adapter, (target, except), channel, payload.as_bytes());
+        }
+        if let Err(reason) = self.event(emitted) {
+            self.invalid(Source::Adapter, reason);
         }
     }
 

@@ -66,6 +66,8 @@ metrics! {
     handshake_seconds: Histogram = "campanile_handshake_seconds" buckets SLOW;
     /// Notifications that came in and are valid.
     notifications_received: IntCounterVec = "campanile_notifications_received_total" ["source"];
+    /// Events of Socket.IO servers that are no notifications and came in for Socket.IO clients.
+    events_received: IntCounter = "campanile_events_received_total";
     /// Payloads dropped because they are no notification.
     notifications_invalid: IntCounterVec = "campanile_notifications_invalid_total" ["source", "reason"];
     /// Notifications written to a socket.

@@ -2,6 +2,7 @@
 #![recursion_limit = "256"]
 #![expect(clippy::unwrap_used, reason = "the lint spares only the functions marked as tests")]
 
+mod adapter;
 mod admission;
 mod api;
 mod architecture;

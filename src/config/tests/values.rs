@@ -23,6 +23,8 @@ fn every_default_is_the_documented_one() {
     assert_eq!(config.channels.user, "user:{user_id}:notifications");
     assert_eq!(config.channels.broadcast, "broadcast:notifications");
 
+    assert_eq!(config.socketio_adapter, SocketIoAdapter::Off);
+
     assert_eq!(config.auth.secrets, []);
     assert_eq!(config.auth.public_key_file, None);
     assert_eq!(config.auth.jwks_url, None);
@@ -77,6 +79,7 @@ const GOOD: &[Good] = &[
     ("CAMPANILE_REDIS_GRACE", "0", |c| format!("{:?}", c.redis.grace), "0ns"),
     ("CAMPANILE_REDIS_GRACE", "1m 30s", |c| format!("{:?}", c.redis.grace), "90s"),
     ("CAMPANILE_PUBSUB", "classic", |c| format!("{:?}", c.redis.pubsub), "Classic"),
+    ("CAMPANILE_SOCKETIO_ADAPTER", "off", |c| format!("{:?}", c.socketio_adapter), "Off"),
     ("CAMPANILE_CHANNEL", "user:{{user_id}}:notifications", |c| c.channels.user.clone(), "user:{{user_id}}:notifications"),
     ("CAMPANILE_BROADCAST_CHANNEL", "user::notifications", |c| c.channels.broadcast.clone(), "user::notifications"),
     ("CAMPANILE_JWT_SECRET", "first-secret-of-a-rotation,-second-secret-of-it", |c| exposed(&c.auth.secrets), "first-secret-of-a-rotation|-second-secret-of-it"),
@@ -117,6 +120,7 @@ const GOOD: &[Good] = &[
 
 #[rustfmt::skip]
 const BAD: &[(&str, &str, &str)] = &[
+    ("CAMPANILE_SOCKETIO_ADAPTER", "on", "is none of off, classic and sharded"),
     ("CAMPANILE_INBOX_SIZE", "10001", "is out of range"),
     ("CAMPANILE_INBOX_TTL", "0", "has no unit"),
     ("CAMPANILE_CAPTURE", "yes", "is neither true nor false"),

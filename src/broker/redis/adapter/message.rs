@@ -349,7 +349,7 @@ pub(super) mod tests {
         ] {
             assert_eq!(said(NAMESPACE, message.as_bytes()), Err(Invalid::Malformed), "{message}");
         }
-        for message in ["[1]", "{}", r#"{"type":"4"}"#, r#"{"type":4,"opts":7}"#] {
+        for message in ["[]", "{}", r#"{"type":"4"}"#, r#"{"type":4,"opts":7}"#] {
             assert_eq!(said(REQUESTS, message.as_bytes()), Err(Invalid::Malformed), "{message}");
         }
         let deep =
