@@ -265,3 +265,59 @@ impl Sink for Router {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::Form;
+    use crate::hub::{Address, Letter};
+
+    #[tokio::test]
+    async fn an_event_is_for_the_socket_io_sockets_of_whom_it_was_emitted_to() {
+        let (hub, metrics) = (Hub::new(), Arc::new(Metrics::new().unwrap()));
+        let (discarder, _waiting) = crate::recovery::discarding();
+        let (lane, mailbox) = hub.add_lane();
+        let mut router = Router::new(hub.clone(), metrics.clone(), 64, discarder);
+        let _members: Vec<_> = [("ada", 1), ("grace", 2)]
+            .map(|(user, slot)| {
+                let address = Address { lane, slot, generation: 0 };
+                hub.join(&UserId::new(user).unwrap(), address)
+            })
+            .into();
+        let mut emit = |target, except: &[&str], namespace, arguments: &[&str]| {
+            let (channel, event) = ("socket.io#/ws#", "PRICE");
+            let emitted = Emitted { target, except, channel, namespace, event, arguments };
+            router.emitted(&emitted);
+        };
+        emit(Target::User("ada"), &[], "/ws", &["1", r#"{"a":"b"}"#]);
+        emit(Target::Broadcast, &["ada"], "/", &[]);
+        emit(Target::Broadcast, &[], "/ws", &[]);
+        emit(Target::User("ada"), &[], "/ws", &[&format!("\"{}\"", "x".repeat(64))]);
+        emit(Target::User(""), &[], "/ws", &[]);
+        router.flush();
+
+        let mut letters = Vec::new();
+        mailbox.take(&mut letters).await;
+        let frames = |form| {
+            let frame = |letter: &Letter| match letter {
+                Letter::Deliver(address, parcel) => Some((address.slot, parcel.frame(form)?.len())),
+                Letter::Broadcast(parcel) => Some((0, parcel.frame(form)?.len())),
+                _ => None,
+            };
+            letters.iter().filter_map(frame).collect::<Vec<_>>()
+        };
+        let header = 2;
+        let ws = [r#"42/ws,["PRICE",1,{"a":"b"}]"#, r#"42/ws,["PRICE"]"#].map(str::len);
+        assert_eq!(frames(Form::SocketIo), [(1, ws[0] + header), (0, ws[1] + header)]);
+        assert_eq!(frames(Form::SocketIoRoot), [(2, r#"42["PRICE"]"#.len() + header)]);
+        for other in [Form::Envelope, Form::Campanile, Form::Bare, Form::Sse] {
+            assert_eq!(frames(other), []);
+        }
+        assert_eq!(metrics.events_received.get(), 3);
+        let text = metrics.render();
+        for reason in ["too_large", "user_id"] {
+            let counted = format!("{{reason=\"{reason}\",source=\"adapter\"}} 1");
+            assert!(text.contains(&counted), "{reason}");
+        }
+    }
+}

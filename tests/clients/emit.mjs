@@ -1,6 +1,6 @@
 // What the publishers have in common: they read orders such as
 // {"namespace":"/ws","rooms":["a"],"except":["b"],"event":"x","args":[{"$date":"2026-…"}]},
-// or with "disconnect":true in place of an event, and print {"event":"emitted"} for each.
+// or with "disconnect":true or "ask":true in place of an event, and print {"event":"emitted"} for each.
 import { createInterface } from "node:readline";
 
 export const say = (value) => console.log(JSON.stringify(value));
@@ -21,6 +21,10 @@ export async function obey(namespace, emitted = async () => {}) {
     let to = namespace(order.namespace ?? "/ws");
     for (const room of order.rooms ?? []) to = to.to(room);
     for (const room of order.except ?? []) to = to.except(room);
+    if ("ask" in order) {
+      say({ event: "asked", sockets: (await to.fetchSockets()).length });
+      continue;
+    }
     if ("disconnect" in order) to.disconnectSockets(order.disconnect);
     else to.emit(order.event, ...revive(order.args ?? []));
     await emitted();

@@ -227,7 +227,7 @@ async fn what_is_emitted_to_users_who_are_offline_is_kept_once() {
         (replica(&redis, "classic").start().await, replica(&redis, "classic").start().await);
     let listens = async || {
         let patterns: usize = redis.cli(&["PUBSUB", "NUMPAT"]).await.trim().parse().unwrap();
-        patterns == 5
+        patterns == 7
     };
     eventually("both listen by pattern", PATIENCE, listens).await;
     let mut emitter = Publisher::new("emitter.mjs", &[&redis.url()]).await;
@@ -241,6 +241,20 @@ async fn what_is_emitted_to_users_who_are_offline_is_kept_once() {
         let what = format!("{user} finds {ids:?}");
         eventually(&what, PATIENCE, async || kept(&a, user).await == ids).await;
     }
+}
+
+#[tokio::test]
+async fn servers_that_ask_each_other_do_not_wait_for_a_replica() {
+    let redis = Redis::start().await;
+    let gateway = replica(&redis, "classic").start().await;
+    let _client = Client::bare(&gateway, "42").await;
+    let [mut one, _other] = [
+        Publisher::new("adapter.mjs", &[&redis.url(), "classic"]).await,
+        Publisher::new("adapter.mjs", &[&redis.url(), "classic"]).await,
+    ];
+    // It waits for 5 s and fails when somebody does not answer.
+    one.0.tell(&json!({"ask": true}));
+    assert_eq!(one.0.next_of("asked").await["sockets"], 0);
 }
 
 /// How many are subscribed to this channel.
@@ -309,10 +323,7 @@ fn message(rng: &mut Rng) -> Vec<u8> {
         1 => json!({"type": 3, "data": {"packet": packet, "opts": opts}, "uid": "u", "nsp": "/ws"}),
         _ => json!({"type": 5, "requestId": "r", "opts": opts}),
     };
-    match rng.bool() {
-        true => message.to_string().into_bytes(),
-        false => msgpack(&message),
-    }
+    if rng.bool() { message.to_string().into_bytes() } else { msgpack(&message) }
 }
 
 fn msgpack(value: &Value) -> Vec<u8> {

@@ -136,6 +136,7 @@ impl Bus {
         self.probes.start_over();
         wire.subscribe(self.own_channels().into_iter()).await?;
         wire.subscribe_as(self.adapter_words().0, self.channels.namespaces().into_iter()).await?;
+        wire.subscribe_as("PSUBSCRIBE", self.channels.requests().into_iter()).await?;
         let everyone = self.interest.everyone();
         tracing::debug!(users = everyone.len(), "subscribing anew");
         self.subscribe(wire, &everyone).await?;
@@ -272,11 +273,10 @@ impl Bus {
 
     fn adapter(&mut self, place: Heard<'_>, channel: &str, payload: &[u8]) {
         let sink = &mut self.sink;
-        let understood =
-            adapter::understand(&self.channels, place, channel, payload, |said| match said {
-                Said::Emitted(emitted) => sink.emitted(emitted),
-                Said::Disconnect(user) => sink.disconnect(user),
-            });
+        let understood = adapter::understand(place, channel, payload, |said| match said {
+            Said::Emitted(emitted) => sink.emitted(emitted),
+            Said::Disconnect(user) => sink.disconnect(user),
+        });
         if let Err(reason) = understood {
             sink.misunderstood(reason);
         }

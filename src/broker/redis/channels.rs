@@ -113,7 +113,7 @@ impl Channels {
     }
 
     /// Where a Socket.IO server publishes what is for one user alone.
-    pub(super) fn room(&self, namespace: &str, user: &str) -> String {
+    pub(super) fn room(namespace: &str, user: &str) -> String {
         let (before, after) = ROOM;
         [SOCKET_IO, "#", namespace, "#", before, user, after, "#"].concat()
     }
@@ -121,20 +121,25 @@ impl Channels {
     /// The rooms' channels of these users; none without an adapter.
     pub(super) fn rooms<'a>(&'a self, users: &'a [UserId]) -> impl Iterator<Item = String> + 'a {
         let namespaces = if self.adapter == SocketIoAdapter::Off { &[][..] } else { &NAMESPACES };
-        namespaces
-            .iter()
-            .flat_map(move |namespace| users.iter().map(|user| self.room(namespace, user.as_str())))
+        namespaces.iter().flat_map(move |namespace| {
+            users.iter().map(|user| Self::room(namespace, user.as_str()))
+        })
     }
 
-    /// Where Socket.IO servers publish what is for more than one room, and what they ask of each other.
+    /// Where Socket.IO servers publish what is for more than one room.
     pub(super) fn namespaces(&self) -> Vec<String> {
-        let emitted = NAMESPACES.iter().map(|namespace| format!("{SOCKET_IO}#{namespace}#"));
-        let asked = NAMESPACES.iter().map(|namespace| format!("{SOCKET_IO}-request#{namespace}#"));
-        match self.adapter {
-            SocketIoAdapter::Off => Vec::new(),
-            SocketIoAdapter::Classic => emitted.chain(asked).collect(),
-            SocketIoAdapter::Sharded => emitted.collect(),
+        let namespaces = if self.adapter == SocketIoAdapter::Off { &[][..] } else { &NAMESPACES };
+        namespaces.iter().map(|namespace| format!("{SOCKET_IO}#{namespace}#")).collect()
+    }
+
+    /// Patterns that match where Socket.IO servers ask something of each other. Not as channels: such
+    /// subscribers are servers, and whoever asks waits for an answer of each. Of sharded ones there are none,
+    /// for their requests are among what they emit.
+    pub(super) fn requests(&self) -> Vec<String> {
+        if self.adapter != SocketIoAdapter::Classic {
+            return Vec::new();
         }
+        NAMESPACES.iter().map(|namespace| format!("{SOCKET_IO}-request#{namespace}#")).collect()
     }
 
     /// Patterns that all channels match on which Socket.IO servers publish for users. There are none for
@@ -144,7 +149,7 @@ impl Channels {
             return Vec::new();
         }
         let both =
-            |namespace: &&str| [self.room(namespace, "*"), format!("{SOCKET_IO}#{namespace}#")];
+            |namespace: &&str| [Self::room(namespace, "*"), format!("{SOCKET_IO}#{namespace}#")];
         NAMESPACES.iter().flat_map(both).collect()
     }
 
@@ -325,14 +330,14 @@ mod tests {
         let classic = channels(SocketIoAdapter::Classic);
         for user in ["42", "a#b", "ü", "user::notifications"] {
             for namespace in NAMESPACES {
-                let name = classic.room(namespace, user);
+                let name = Channels::room(namespace, user);
                 assert_eq!(classic.heard(&name), Heard::Room { namespace, user }, "{name}");
             }
         }
         let [ws, root] = NAMESPACES.map(Heard::Namespace);
         let requests = NAMESPACES.map(Heard::Requests);
         let heard = |channels: &Channels| {
-            let names = channels.namespaces();
+            let names = [channels.namespaces(), channels.requests()].concat();
             names.iter().map(|name| format!("{:?}", channels.heard(name))).collect::<Vec<_>>()
         };
         let text = |heard: &[Heard<'_>]| heard.iter().map(|h| format!("{h:?}")).collect::<Vec<_>>();

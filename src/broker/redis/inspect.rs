@@ -117,7 +117,9 @@ impl Commands {
                 continue;
             }
             let client = redis::Client::open(self.nodes.topology.door.info(node))?;
-            client.get_async_pubsub().await?.subscribe(&channels).await?;
+            let mut pubsub = client.get_async_pubsub().await?;
+            pubsub.subscribe(&channels).await?;
+            pubsub.psubscribe(self.channels.requests()).await?;
         }
         Ok(())
     }

@@ -26,7 +26,6 @@ pub(super) enum Said<'a> {
 /// # Errors
 /// As [`message::read`]; nothing was said then.
 pub(super) fn understand(
-    channels: &Channels,
     place: Heard<'_>,
     channel: &str,
     payload: &[u8],
@@ -49,7 +48,7 @@ pub(super) fn understand(
             match audience {
                 Audience::Users(users) => {
                     for user in users {
-                        emit(Target::User(&user), &[], &channels.room(namespace, &user));
+                        emit(Target::User(&user), &[], &Channels::room(namespace, &user));
                     }
                 }
                 Audience::EveryoneBut(users) => {

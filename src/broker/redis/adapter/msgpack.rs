@@ -1,5 +1,7 @@
 //! Msgpack as JSON text, the way JavaScript would have written it.
 
+use std::fmt::Write;
+
 use jiff::Timestamp;
 use rmpv::ValueRef;
 use rmpv::decode::read_value_ref_with_max_depth;
@@ -36,7 +38,7 @@ pub(super) fn to_json(bytes: &[u8]) -> Option<Written> {
 
 fn write(value: &ValueRef<'_>, out: &mut Written) -> Option<()> {
     match value {
-        ValueRef::Nil => out.json.push_str("null"),
+        ValueRef::Nil | ValueRef::Ext(UNDEFINED, [0]) => out.json.push_str("null"),
         ValueRef::Boolean(true) => out.json.push_str("true"),
         ValueRef::Boolean(false) => out.json.push_str("false"),
         ValueRef::Integer(integer) => out.json.push_str(&integer.to_string()),
@@ -72,9 +74,8 @@ fn write(value: &ValueRef<'_>, out: &mut Written) -> Option<()> {
         }
         ValueRef::Ext(TIMESTAMP, bytes) => {
             // To the millisecond, as `toJSON` of a Date.
-            out.json.push_str(&format!("\"{:.3}\"", timestamp(bytes)?));
+            write!(out.json, "\"{:.3}\"", timestamp(bytes)?).ok()?;
         }
-        ValueRef::Ext(UNDEFINED, [0]) => out.json.push_str("null"),
         ValueRef::Ext(..) => return None,
     }
     Some(())
@@ -90,22 +91,21 @@ fn write_float(float: f64, out: &mut String) {
 
 /// The three lengths of <https://github.com/msgpack/msgpack/blob/master/spec.md#timestamp-extension-type>.
 fn timestamp(bytes: &[u8]) -> Option<Timestamp> {
-    let (seconds, nanoseconds) = match *bytes {
-        [a, b, c, d] => (i64::from(u32::from_be_bytes([a, b, c, d])), 0),
-        [a, b, c, d, e, f, g, h] => {
-            let both = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+    let (seconds, nanoseconds) = match bytes.len() {
+        4 => (i64::from(u32::from_be_bytes(bytes.try_into().ok()?)), 0),
+        8 => {
+            let both = u64::from_be_bytes(bytes.try_into().ok()?);
             ((both & 0x3_ffff_ffff).cast_signed(), u32::try_from(both >> 34).ok()?)
         }
-        [a, b, c, d, e, f, g, h, i, j, k, l] => {
-            (i64::from_be_bytes([e, f, g, h, i, j, k, l]), u32::from_be_bytes([a, b, c, d]))
+        12 => {
+            let (nanoseconds, seconds) = bytes.split_first_chunk()?;
+            (i64::from_be_bytes(seconds.try_into().ok()?), u32::from_be_bytes(*nanoseconds))
         }
         _ => return None,
     };
-    let (whole, part) = (Timestamp::from_second(seconds).ok()?, i64::from(nanoseconds));
-    if part > 999_999_999 {
-        return None;
-    }
-    whole.checked_add(jiff::SignedDuration::from_nanos(part)).ok()
+    let part = Some(nanoseconds).filter(|part| *part < 1_000_000_000)?;
+    let part = jiff::SignedDuration::from_nanos(part.into());
+    Timestamp::from_second(seconds).ok()?.checked_add(part).ok()
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ const STANDBY_WAITS: Duration = Duration::from_secs(2);
 const COMPLAIN_EVERY: Duration = Duration::from_secs(5);
 
 pub(super) struct Hearing {
-    channels: Arc<Channels>,
+    channels: Channels,
     recorder: Arc<dyn Record>,
     metrics: Arc<Metrics>,
     max_payload_bytes: usize,
@@ -41,7 +41,7 @@ impl Hearing {
         metrics: Arc<Metrics>,
         max_payload_bytes: usize,
     ) -> Self {
-        let (channels, held) = (Arc::new(channels), Held::default());
+        let held = Held::default();
         let (role, complained) = (None, None);
         Self { channels, recorder, metrics, max_payload_bytes, held, role, complained }
     }
@@ -87,8 +87,7 @@ impl Hearing {
         match self.channels.heard(channel) {
             Place::Published(Target::User(user)) => self.published(user, channel, payload),
             place @ (Place::Room { .. } | Place::Namespace(_)) => {
-                let channels = self.channels.clone();
-                let heard = adapter::understand(&channels, place, channel, payload, |said| {
+                let heard = adapter::understand(place, channel, payload, |said| {
                     if let Said::Emitted(emitted) = said
                         && let (Target::User(user), Some(payload)) =
                             (emitted.target, emitted.notification())
