@@ -34,3 +34,4 @@ mod stream_ends;
 mod subscribed;
 mod support;
 mod topologies;
+mod tradepulse;
