@@ -94,6 +94,8 @@ metrics! {
     mailbox_letters: IntGauge = "campanile_mailbox_letters";
     /// 1 while every local user's channel is subscribed.
     redis_connected: IntGauge = "campanile_redis_connected";
+    /// Answers to Socket.IO servers with the sharded adapter; `result` is `ok`, `dropped` or `away`.
+    adapter_answers: IntCounterVec = "campanile_adapter_answers_total" ["result"];
     /// Subscribing connections that had to be replaced.
     redis_reconnects: IntCounter = "campanile_redis_reconnects_total";
     /// User channels subscribed.
@@ -118,6 +120,9 @@ impl Metrics {
         }
         for replay in Replay::ALL {
             metrics.replays.with_label_values(&[replay.label()]);
+        }
+        for result in ["ok", "dropped", "away"] {
+            metrics.adapter_answers.with_label_values(&[result]);
         }
         for source in Source::ALL {
             metrics.notifications_received.with_label_values(&[source.label()]);

@@ -22,7 +22,9 @@ export async function obey(namespace, emitted = async () => {}) {
     for (const room of order.rooms ?? []) to = to.to(room);
     for (const room of order.except ?? []) to = to.except(room);
     if ("ask" in order) {
-      say({ event: "asked", sockets: (await to.fetchSockets()).length });
+      const sockets = (await to.fetchSockets()).length;
+      const acknowledged = await to.timeout(5000).emitWithAck("X");
+      say({ event: "asked", sockets, acknowledged });
       continue;
     }
     if ("disconnect" in order) to.disconnectSockets(order.disconnect);

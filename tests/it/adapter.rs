@@ -245,16 +245,21 @@ async fn what_is_emitted_to_users_who_are_offline_is_kept_once() {
 
 #[tokio::test]
 async fn servers_that_ask_each_other_do_not_wait_for_a_replica() {
-    let redis = Redis::start().await;
-    let gateway = replica(&redis, "classic").start().await;
-    let _client = Client::bare(&gateway, "42").await;
-    let [mut one, _other] = [
-        Publisher::new("adapter.mjs", &[&redis.url(), "classic"]).await,
-        Publisher::new("adapter.mjs", &[&redis.url(), "classic"]).await,
-    ];
-    // It waits for 5 s and fails when somebody does not answer.
-    one.0.tell(&json!({"ask": true}));
-    assert_eq!(one.0.next_of("asked").await["sockets"], 0);
+    for kind in ["classic", "sharded"] {
+        let redis = Redis::start().await;
+        let (a, _b) = (replica(&redis, kind).start().await, replica(&redis, kind).start().await);
+        let _client = Client::bare(&a, "42").await;
+        let [mut one, _other] = [
+            Publisher::new("adapter.mjs", &[&redis.url(), kind]).await,
+            Publisher::new("adapter.mjs", &[&redis.url(), kind]).await,
+        ];
+        // It waits for 5 s and fails when somebody does not answer.
+        one.0.tell(&json!({"ask": true}));
+        let asked = one.0.next_of("asked").await;
+        assert_eq!((&asked["sockets"], &asked["acknowledged"]), (&json!(0), &json!([])), "{kind}");
+        let answers = if kind == "sharded" { 2.0 } else { 0.0 };
+        a.metric_is("campanile_adapter_answers_total", answers).await;
+    }
 }
 
 /// How many are subscribed to this channel.

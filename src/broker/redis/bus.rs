@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Order;
-use super::adapter::{self, Said};
+use super::adapter::{self, Answers, Said};
 use super::channels::{Channels, Heard};
 use super::connect::Node;
 use super::heard;
@@ -83,6 +83,8 @@ pub(super) struct Bus {
     pub(super) max_payload_bytes: usize,
     /// Told when a replica that captured has left.
     pub(super) vacancy: Arc<Notify>,
+    /// To servers that take a replica for one of their kind.
+    pub(super) answers: Option<Answers>,
     /// Whether to say SSUBSCRIBE.
     pub(super) is_sharded: bool,
     /// Users whose channel was lost while the link stayed, and is not confirmed again yet.
@@ -272,10 +274,15 @@ impl Bus {
     }
 
     fn adapter(&mut self, place: Heard<'_>, channel: &str, payload: &[u8]) {
-        let sink = &mut self.sink;
+        let (sink, answers) = (&mut self.sink, &self.answers);
         let understood = adapter::understand(place, channel, payload, |said| match said {
             Said::Emitted(emitted) => sink.emitted(emitted),
             Said::Disconnect(user) => sink.disconnect(user),
+            Said::Asked { channel, answer } => {
+                if let Some(answers) = answers {
+                    answers.give((*channel).to_owned(), (*answer).to_owned());
+                }
+            }
         });
         if let Err(reason) = understood {
             sink.misunderstood(reason);

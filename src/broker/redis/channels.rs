@@ -118,6 +118,11 @@ impl Channels {
         [SOCKET_IO, "#", namespace, "#", before, user, after, "#"].concat()
     }
 
+    /// Where a Socket.IO server with the sharded adapter waits for answers.
+    pub(super) fn answers(namespace: &str, server: &str) -> String {
+        [SOCKET_IO, "#", namespace, "#", server, "#"].concat()
+    }
+
     /// The rooms' channels of these users; none without an adapter.
     pub(super) fn rooms<'a>(&'a self, users: &'a [UserId]) -> impl Iterator<Item = String> + 'a {
         let namespaces = if self.adapter == SocketIoAdapter::Off { &[][..] } else { &NAMESPACES };

@@ -2,6 +2,7 @@
 
 use redis::{InfoDict, Value};
 
+use super::channels::Channels;
 use super::commands::{Commands, keyed};
 use super::connect::Node;
 use super::nodes::{COMMAND_TIMEOUT, Call};
@@ -113,6 +114,8 @@ impl Commands {
             if self.channels.adapter() == SocketIoAdapter::Sharded {
                 // Not a pooled one: it can do nothing else from here on.
                 let mut connection = self.nodes.topology.door.ask(node, COMMAND_TIMEOUT).await?;
+                let answers = Channels::answers("/ws", NAME);
+                redis::cmd("SPUBLISH").arg(answers).arg("").exec_async(&mut connection).await?;
                 redis::cmd("SSUBSCRIBE").arg(&channels).exec_async(&mut connection).await?;
                 continue;
             }

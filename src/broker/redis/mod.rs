@@ -39,6 +39,7 @@ use super::{Away, Census, Claim, Interest, Link, Record, Sink};
 use crate::config;
 use crate::notification::{Target, UserId};
 use crate::telemetry::Metrics;
+use adapter::Answers;
 use bus::{Bus, Probes};
 use log::Log;
 use presence::{Presence, Registrar};
@@ -108,6 +109,8 @@ impl Redis {
                 vacancy: vacancy.clone(),
             })
         });
+        let is_asked = commands.channels.adapter() == config::SocketIoAdapter::Sharded;
+        let answers = is_asked.then(|| Answers::start(commands.clone(), metrics.clone()));
         let bus = Bus {
             nodes: commands.nodes.clone(),
             channels: commands.channels.clone(),
@@ -119,6 +122,7 @@ impl Redis {
             metrics,
             max_payload_bytes,
             vacancy,
+            answers,
             is_sharded: commands.is_sharded(),
             doubted: HashSet::new(),
         };

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use super::msgpack;
 use crate::broker::redis::channels::{self, Heard};
@@ -13,10 +13,19 @@ use crate::notification::Invalid;
 
 /// A packet with an event (socket.io-parser).
 const EVENT: u64 = 2;
-/// Disconnects sockets: among the requests of the classic adapter, and among the messages of the sharded.
-const CLASSIC_DISCONNECT: u64 = 4;
-const SHARDED_DISCONNECT: u64 = 6;
-const SHARDED_BROADCAST: u64 = 3;
+/// Disconnects sockets, among the requests of the classic adapter.
+const DISCONNECT: u64 = 4;
+
+/// Kinds of messages of the sharded adapter, and of answers to them (socket.io-adapter, `MessageType`).
+mod sharded {
+    pub(super) const BROADCAST: u64 = 3;
+    pub(super) const DISCONNECT: u64 = 6;
+    pub(super) const FETCH_SOCKETS: u64 = 7;
+    pub(super) const SOCKETS: u64 = 8;
+    pub(super) const SERVER_SIDE_EMIT: u64 = 9;
+    pub(super) const SERVER_SIDE_ANSWER: u64 = 10;
+    pub(super) const CLIENT_COUNT: u64 = 11;
+}
 
 /// A message as JSON, whatever it was.
 #[derive(Debug)]
@@ -38,7 +47,14 @@ pub(in crate::broker::redis) enum Message<'a> {
     Disconnect {
         users: Vec<String>,
     },
-    /// A request of this type that is for servers with rooms and answers.
+    /// Somebody waits for as many answers as there are servers; this one says that there is nothing here.
+    Asked {
+        namespace: &'a str,
+        /// Which server waits.
+        asker: String,
+        answer: String,
+    },
+    /// A request of this type that is for servers with rooms.
     Other(u64),
 }
 
@@ -81,22 +97,21 @@ pub(in crate::broker::redis) fn read<'a>(
         let (_uid, packet, opts): (IgnoredAny, Packet<'_>, Opts) = parse(&text.json)?;
         (packet, opts)
     } else {
-        let sharded: Sharded<'_> = parse(&text.json)?;
-        if sharded.nsp.as_deref().is_some_and(|nsp| nsp != namespace) {
+        let message: Sharded<'_> = parse(&text.json)?;
+        if message.nsp.as_deref().is_some_and(|nsp| nsp != namespace) {
             return Err(Invalid::Malformed);
         }
-        if sharded.kind == SHARDED_DISCONNECT {
-            let order: Disconnect = parse(sharded.data.get())?;
-            return Ok(order.message(sharded.kind));
+        if let Some(asked) = message.asked(namespace) {
+            return Ok(asked);
         }
-        let data: Broadcast<'_> = match sharded.kind {
-            SHARDED_BROADCAST => parse(sharded.data.get())?,
+        let data: Broadcast<'_> = match message.kind {
+            sharded::BROADCAST => parse(message.data.get())?,
+            sharded::DISCONNECT => {
+                let order: Disconnect = parse(message.data.get())?;
+                return Ok(order.message(message.kind));
+            }
             other => return Ok(Message::Other(other)),
         };
-        if data.request_id.is_some() {
-            // Somebody waits for acknowledgements, which nobody here could give.
-            return Ok(Message::Other(sharded.kind));
-        }
         (data.packet, data.opts)
     };
     if packet.nsp.as_deref().is_some_and(|nsp| nsp != namespace) || packet.kind != EVENT {
@@ -124,7 +139,7 @@ pub(in crate::broker::redis) fn read<'a>(
 
 fn request(json: &str) -> Result<Message<'static>, Invalid> {
     let request: Request = parse(json)?;
-    if request.kind != CLASSIC_DISCONNECT {
+    if request.kind != DISCONNECT {
         return Ok(Message::Other(request.kind));
     }
     let order: Disconnect = parse(json)?;
@@ -150,7 +165,37 @@ struct Sharded<'a> {
     kind: u64,
     #[serde(borrow)]
     data: &'a RawValue,
+    uid: Option<String>,
     nsp: Option<String>,
+}
+
+impl Sharded<'_> {
+    /// `None`: nobody waits for an answer.
+    fn asked<'n>(&self, namespace: &'n str) -> Option<Message<'n>> {
+        let (kind, field, nothing) = match self.kind {
+            sharded::FETCH_SOCKETS => (sharded::SOCKETS, "sockets", json!([])),
+            sharded::SERVER_SIDE_EMIT => (sharded::SERVER_SIDE_ANSWER, "packet", json!(null)),
+            // How many clients are going to acknowledge it.
+            sharded::BROADCAST => (sharded::CLIENT_COUNT, "clientCount", json!(0)),
+            _ => return None,
+        };
+        let Asking { request_id } = serde_json::from_str(self.data.get()).ok()?;
+        let asker = self.uid.clone().filter(|uid| is_server(uid))?;
+        let data = json!({"requestId": request_id?, field: nothing});
+        let answer = json!({"type": kind, "data": data, "uid": "campanile", "nsp": namespace});
+        Some(Message::Asked { namespace, asker, answer: answer.to_string() })
+    }
+}
+
+/// It becomes part of a channel's name.
+fn is_server(uid: &str) -> bool {
+    (1..=64).contains(&uid.len()) && uid.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+#[derive(Deserialize)]
+struct Asking {
+    #[serde(rename = "requestId")]
+    request_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -158,8 +203,6 @@ struct Broadcast<'a> {
     #[serde(borrow)]
     packet: Packet<'a>,
     opts: Opts,
-    #[serde(rename = "requestId")]
-    request_id: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -259,6 +302,7 @@ pub(super) mod tests {
                 format!("{event}({}) to all but {users:?}", arguments.join(","))
             }
             Message::Disconnect { users } => format!("end {}", users.join(" ")),
+            Message::Asked { asker, answer, .. } => format!("{asker} waits for {answer}"),
             Message::Other(kind) => format!("other {kind}"),
         })
     }
@@ -317,18 +361,46 @@ pub(super) mod tests {
                 r#"{"type":6,"data":{"opts":{"rooms":["user:42:notifications"],"except":[],"flags":{}},"close":true},"uid":"c","nsp":"/ws"}"#,
                 "end 42",
             ),
-            (
-                NAMESPACE,
-                r#"{"type":7,"data":{"opts":{},"requestId":"r"},"uid":"c","nsp":"/ws"}"#,
-                "other 7",
-            ),
-            (
-                NAMESPACE,
-                r#"{"type":3,"data":{"requestId":"r","packet":{"type":2,"data":["X"]},"opts":{"rooms":[],"except":[]}},"uid":"c","nsp":"/ws"}"#,
-                "other 3",
-            ),
+            (NAMESPACE, r#"{"type":9,"data":{"packet":["X"]},"uid":"c","nsp":"/ws"}"#, "other 9"),
+            (NAMESPACE, r#"{"type":5,"data":{"opts":{}},"uid":"c","nsp":"/ws"}"#, "other 5"),
         ] {
             assert_eq!(said(place, message.as_bytes()).as_deref(), Ok(expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn servers_that_wait_are_told_that_there_is_nothing() {
+        for (kind, data, answer) in [
+            (
+                7,
+                r#""opts":{"rooms":[],"except":[]}"#,
+                json!({"type": 8, "data": {"requestId": "r1", "sockets": []}}),
+            ),
+            (
+                9,
+                r#""packet":["X",1]"#,
+                json!({"type": 10, "data": {"requestId": "r1", "packet": null}}),
+            ),
+            (
+                3,
+                r#""packet":{"type":2,"data":["X"]},"opts":{"rooms":[],"except":[]}"#,
+                json!({"type": 11, "data": {"requestId": "r1", "clientCount": 0}}),
+            ),
+        ] {
+            let asks = |uid: &str| {
+                let data = format!(r#"{{{data},"requestId":"r1"}}"#);
+                let message =
+                    format!(r#"{{"type":{kind},"data":{data},"uid":"{uid}","nsp":"/ws"}}"#);
+                said(NAMESPACE, message.as_bytes()).unwrap()
+            };
+            let asked = asks("c908e4337ee213bd");
+            let text = asked.strip_prefix("c908e4337ee213bd waits for ").unwrap();
+            let found: Value = serde_json::from_str(text).unwrap();
+            assert_eq!((&found["type"], &found["data"]), (&answer["type"], &answer["data"]));
+            assert_eq!(found["nsp"], "/ws");
+            for uid in ["", "user:42:notifications", &"x".repeat(65)] {
+                assert!(!asks(uid).contains("waits"), "{uid}");
+            }
         }
     }
 

@@ -6,8 +6,11 @@
 //! object `{type, data: {packet, opts}, nsp}`, in msgpack where it holds binary data; for one room whose name
 //! is as long as a socket's id (20), such as that of user 7, on the namespace's channel all the same.
 
+mod answers;
 mod message;
 mod msgpack;
+
+pub(super) use answers::Answers;
 
 use super::channels::{Channels, Heard};
 use crate::broker::Emitted;
@@ -19,6 +22,11 @@ pub(super) enum Said<'a> {
     Emitted(Emitted<'a>),
     /// The sockets of this user are to be ended.
     Disconnect(&'a str),
+    /// Somebody waits on this channel for this answer, that there is nothing here.
+    Asked {
+        channel: &'a str,
+        answer: &'a str,
+    },
 }
 
 /// Reads what was heard on `channel`, which means `place`.
@@ -61,6 +69,10 @@ pub(super) fn understand(
             for user in users {
                 say(&Said::Disconnect(&user));
             }
+        }
+        Message::Asked { namespace, asker, answer } => {
+            let channel = Channels::answers(namespace, &asker);
+            say(&Said::Asked { channel: &channel, answer: &answer });
         }
         Message::Other(kind) => {
             tracing::debug!(channel, kind, "a Socket.IO server's request is none of ours");
