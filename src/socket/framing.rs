@@ -24,7 +24,9 @@ impl Framing {
     /// The framing of clients of `form`.
     pub fn of(form: Form) -> Self {
         match form {
-            Form::Envelope | Form::Campanile | Form::Bare => Self::WebSocket,
+            Form::Envelope | Form::Campanile | Form::Bare | Form::SocketIo | Form::SocketIoRoot => {
+                Self::WebSocket
+            }
             Form::Sse => Self::Chunked,
         }
     }
