@@ -103,7 +103,7 @@ impl Conn {
         }
     }
 
-    /// Gives the poll that waits what there is, if there is anything. The last poll of a connection ends it.
+    /// Gives the poll that waits what there is, if there is anything. The last poll of a connection gets its end.
     pub(in crate::socket) fn answer_poll(self: &Rc<Self>, lane: &Rc<Lane>) {
         let mut state = self.state.borrow_mut();
         let (ending, empty) = (state.ending, state.outbox.is_empty());
@@ -126,7 +126,8 @@ impl Conn {
             payload.push_frame(&frame);
             payload.parcels.extend(parcel);
         }
-        let last = ending.filter(|_| state.outbox.is_empty());
+        // In a poll of its own: clients act on the end before they have acted on what came with it.
+        let last = ending.filter(|_| payload.text.is_empty());
         if last.is_some() {
             payload.push(engineio::CLOSE.as_bytes());
         } else if payload.text.is_empty() {
@@ -157,10 +158,9 @@ impl Conn {
         self.answer_poll(lane);
         let state = self.state.borrow();
         let Some(engine) = &state.engine else { return };
-        let stays = reason.is_sent() && (!state.outbox.is_empty() || engine.registered.is_some());
         let limbo = engine.talk.limbo();
         drop(state);
-        if !stays {
+        if !reason.is_sent() {
             return self.over(lane, reason);
         }
         let linger = lane.now().after(if reason.is_verdict() { LAST_POLL } else { CLOSE_LINGER });
