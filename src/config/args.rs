@@ -11,6 +11,7 @@ use super::origins::{Origins, OriginsArgs};
 use super::publish::PublishArgs;
 use super::reader::{Reader, collect};
 use super::redis::RedisArgs;
+use super::socketio::SocketIoArgs;
 use super::{Auth, Config, Limits, Problems, Publish, Setting, Warning};
 
 /// The options of `campanile serve`, as text: one bad value must not hide the others.
@@ -36,6 +37,8 @@ pub struct ServeArgs {
     pub(crate) keepalive: KeepaliveArgs,
     #[command(flatten)]
     pub(crate) limits: LimitsArgs,
+    #[command(flatten)]
+    pub(crate) socketio: SocketIoArgs,
     #[command(flatten)]
     pub(crate) drain: DrainArgs,
     #[command(flatten)]
@@ -65,6 +68,7 @@ impl Config {
             let inbox = args.inbox.read(reader);
             let keepalive = args.keepalive.read(reader);
             let limits = args.limits.read(reader);
+            let socketio = args.socketio.read(reader);
             let drain = args.drain.read(reader);
             let log = args.log.read(reader);
 
@@ -83,6 +87,7 @@ impl Config {
                 origins: origins?,
                 keepalive: keepalive?,
                 limits: limits?,
+                socketio: socketio?,
                 drain: drain?,
                 log: log?,
             })

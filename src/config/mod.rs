@@ -23,6 +23,7 @@ mod redis;
 mod reference;
 mod secret;
 mod servers;
+mod socketio;
 #[cfg(test)]
 mod tests;
 mod unknown;
@@ -46,6 +47,7 @@ pub use reader::{Reader, Refused, collect};
 pub use redis::{PubSub, Redis, RedisArgs};
 pub use secret::Secret;
 pub use servers::{Servers, Topology};
+pub use socketio::{SocketIo, SocketIoArgs};
 pub use unknown::unknown_variables;
 
 /// Everything `campanile serve` needs, validated.
@@ -73,6 +75,8 @@ pub struct Config {
     pub drain: Drain,
     /// What is kept for each user.
     pub inbox: Inbox,
+    /// What only Socket.IO has.
+    pub socketio: SocketIo,
     /// Filter and form of the lines on standard error.
     pub log: Log,
 }

@@ -2,6 +2,7 @@
 
 mod bare;
 mod command;
+pub mod engineio;
 mod envelope;
 mod message;
 pub mod socketio;
@@ -163,9 +164,13 @@ impl Dialect {
         matches!(self, Self::Campanile | Self::Sse)
     }
 
-    /// What a silent connection is sent where the transport has no pings.
+    /// What a silent connection is sent where the transport has no pings, or pings of its own.
     pub fn comment(self) -> Option<&'static str> {
-        (self == Self::Sse).then_some(sse::COMMENT)
+        match self {
+            Self::Sse => Some(sse::COMMENT),
+            Self::SocketIo => Some(engineio::PING),
+            Self::Envelope | Self::Campanile | Self::Bare => None,
+        }
     }
 
     /// What is said last where the transport has no close codes.

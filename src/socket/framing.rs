@@ -48,7 +48,7 @@ impl Framing {
 /// Shows the peer, and every proxy on the way, that the connection lives.
 pub(super) fn ping(dialect: Dialect) -> Bytes {
     match dialect.comment() {
-        Some(comment) => Framing::Chunked.message(comment),
+        Some(comment) => Framing::of(dialect.form()).message(comment),
         None => frame::ping(),
     }
 }

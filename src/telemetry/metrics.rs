@@ -88,6 +88,8 @@ metrics! {
     capture_queue_items: IntGauge = "campanile_capture_queue_items";
     /// Plain notifications that wait for somebody else to append them.
     capture_held_items: IntGauge = "campanile_capture_held_items";
+    /// Socket.IO connections that have shown no valid token yet.
+    socketio_unauthenticated: IntGauge = "campanile_socketio_unauthenticated";
     /// Bytes in the outboxes of sockets that do not take them yet.
     send_queue_bytes: IntGauge = "campanile_send_queue_bytes";
     /// Deliveries handed to the workers and not yet written or queued.

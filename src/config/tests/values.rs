@@ -56,6 +56,12 @@ fn every_default_is_the_documented_one() {
     assert_eq!(config.inbox.ttl, Duration::from_hours(30 * 24));
     assert!(config.inbox.capture);
 
+    assert_eq!(config.socketio.ping_interval, Duration::from_secs(25));
+    assert_eq!(config.socketio.ping_timeout, Duration::from_secs(20));
+    assert_eq!(config.socketio.auth_timeout, Duration::from_secs(10));
+    assert_eq!(config.socketio.max_unauthenticated, 4096);
+    assert_eq!(config.socketio.test_interval, Duration::ZERO);
+
     assert_eq!(config.drain.delay, Duration::from_secs(5));
     assert_eq!(config.drain.window, Duration::from_secs(20));
     assert_eq!(config.log.filter, "info");
@@ -111,6 +117,11 @@ const GOOD: &[Good] = &[
     ("CAMPANILE_INBOX_SIZE", "0", |c| c.inbox.size.to_string(), "0"),
     ("CAMPANILE_INBOX_TTL", "7d", |c| format!("{:?}", c.inbox.ttl), "604800s"),
     ("CAMPANILE_CAPTURE", "false", |c| c.inbox.capture.to_string(), "false"),
+    ("CAMPANILE_SOCKETIO_PING_INTERVAL", "100ms", |c| format!("{:?}", c.socketio.ping_interval), "100ms"),
+    ("CAMPANILE_SOCKETIO_PING_TIMEOUT", "5s", |c| format!("{:?}", c.socketio.ping_timeout), "5s"),
+    ("CAMPANILE_SOCKETIO_AUTH_TIMEOUT", "1m", |c| format!("{:?}", c.socketio.auth_timeout), "60s"),
+    ("CAMPANILE_SOCKETIO_MAX_UNAUTHENTICATED", "1", |c| c.socketio.max_unauthenticated.to_string(), "1"),
+    ("CAMPANILE_TEST_NOTIFICATION_INTERVAL", "60s", |c| format!("{:?}", c.socketio.test_interval), "60s"),
     ("CAMPANILE_DRAIN_DELAY", "0", |c| format!("{:?}", c.drain.delay), "0ns"),
     ("CAMPANILE_DRAIN_DELAY", "0s", |c| format!("{:?}", c.drain.delay), "0ns"),
     ("CAMPANILE_DRAIN_WINDOW", "365d", |c| format!("{:?}", c.drain.window), "31536000s"),
@@ -194,6 +205,11 @@ const BAD: &[(&str, &str, &str)] = &[
     ("CAMPANILE_CONNECTIONS_PER_IP_PER_SECOND", "1.5", "no whole number"),
     ("CAMPANILE_COMMANDS_PER_SECOND", "off", "no whole number"),
     ("CAMPANILE_TRUSTED_PROXIES", "10.0.0.0/8,10.0.0.0/33", "\"10.0.0.0/33\", which is neither"),
+    ("CAMPANILE_SOCKETIO_PING_INTERVAL", "25", "has no unit"),
+    ("CAMPANILE_SOCKETIO_PING_TIMEOUT", "0s", "out of range"),
+    ("CAMPANILE_SOCKETIO_AUTH_TIMEOUT", "soon", "no duration"),
+    ("CAMPANILE_SOCKETIO_MAX_UNAUTHENTICATED", "0", "out of range"),
+    ("CAMPANILE_TEST_NOTIFICATION_INTERVAL", "60", "has no unit"),
     ("CAMPANILE_DRAIN_DELAY", "-5s", "no duration"),
     ("CAMPANILE_DRAIN_WINDOW", "20", "has no unit"),
     ("CAMPANILE_LOG", "info,=", "no filter"),

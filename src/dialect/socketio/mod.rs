@@ -1,6 +1,8 @@
-//! Socket.IO 5 packets, as text inside Engine.IO messages: what is said.
+//! Socket.IO 5, as text inside Engine.IO messages: what is said; [`packet`] is what is heard.
 //!
 //! <https://socket.io/docs/v4/socket-io-protocol/>
+
+pub mod packet;
 
 use serde::Deserialize;
 use serde_json::json;
@@ -123,6 +125,61 @@ pub(super) fn write_change(namespace: Namespace, message: &Message<'_>) -> Optio
         _ => return None,
     };
     Some(event(namespace, &format!("[{},{data}]", json_string(name))))
+}
+
+/// A namespace is open; `sid` is the public name of the client in it.
+pub fn connected(namespace: Namespace, sid: &str) -> String {
+    format!("40{}{}", namespace.prefix(), json!({"sid": sid}))
+}
+
+/// There is no such namespace. `name` is as the client said it, so without a comma.
+pub fn unknown_namespace(name: &str) -> String {
+    format!("44{name},{}", json!({"message": "Invalid namespace"}))
+}
+
+/// The end of a namespace; the client does not come back by itself.
+pub fn disconnect(namespace: Namespace) -> String {
+    format!("41{}", namespace.prefix())
+}
+
+/// The event `ERROR` with a text: a verdict that ends the connection.
+pub fn error(namespace: Namespace, text: &str) -> String {
+    event(namespace, &json!(["ERROR", text]).to_string())
+}
+
+/// The event that shows that events arrive.
+pub fn test_notification(namespace: Namespace) -> String {
+    event(namespace, r#"["TEST_NOTIFICATION",{"message":"Hello, world!"}]"#)
+}
+
+/// It was done. `ack` are the digits that came with the event; without, nothing is said.
+pub fn done(namespace: Namespace, ack: Option<&str>) -> Option<String> {
+    Some(acknowledgement(namespace, ack?, &json!({"ok": true})))
+}
+
+/// The count, for who asked for it or changed it; without `ack`, as the event that all get.
+pub fn count(namespace: Namespace, ack: Option<&str>, count: Count) -> String {
+    match ack {
+        Some(ack) => {
+            let answer = json!({"ok": true, "count": count.unread, "version": count.version});
+            acknowledgement(namespace, ack, &answer)
+        }
+        None => event(namespace, &format!(r#"["UNREAD_COUNT",{}]"#, counted(count))),
+    }
+}
+
+/// It was not done; without `ack` as the event `exception`, as Nest has it.
+pub fn failure(namespace: Namespace, ack: Option<&str>, code: &str, text: &str) -> String {
+    if let Some(ack) = ack {
+        let answer = json!({"ok": false, "error": {"code": code, "message": text}});
+        return acknowledgement(namespace, ack, &answer);
+    }
+    let exception = json!({"status": "error", "code": code, "message": text});
+    event(namespace, &json!(["exception", exception]).to_string())
+}
+
+fn acknowledgement(namespace: Namespace, ack: &str, answer: &serde_json::Value) -> String {
+    format!("43{}{ack}[{answer}]", namespace.prefix())
 }
 
 fn counted(count: Count) -> String {
