@@ -121,7 +121,6 @@ impl Router {
         let parcel = Arc::new(Parcel::event(namespace, &text, Instant::now()));
         match emitted.target {
             Target::User(user) => {
-                UserId::check(user)?;
                 self.route(user, &parcel);
             }
             Target::Broadcast => {
@@ -177,6 +176,15 @@ impl Sink for Router {
 
     fn emitted(&mut self, emitted: &Emitted<'_>) {
         let Emitted { target, except, channel, .. } = *emitted;
+        if let Target::User(user) = target {
+            if let Err(reason) = UserId::check(user) {
+                return self.invalid(Source::Adapter, reason.into());
+            }
+            // Of the rooms of one message most are somebody else's, and each would be read anew.
+            if self.hub.connections_of(user) == 0 {
+                return;
+            }
+        }
         if let Some(payload) = emitted.notification() {
             return self.plain(Source::Adapter, (target, except), channel, payload.as_bytes());
         }

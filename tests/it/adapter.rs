@@ -13,6 +13,7 @@ use crate::support::gateway::{Builder, Gateway};
 use crate::support::redis::Redis;
 use crate::support::script::Script;
 use crate::support::seed;
+use crate::support::token;
 use crate::support::wait::{PATIENCE, eventually};
 
 const INVALID: &str = "campanile_notifications_invalid_total";
@@ -217,6 +218,69 @@ async fn what_a_server_with_the_sharded_adapter_emits_reaches_every_dialect_once
         let mut server = Publisher::new("adapter.mjs", &[&redis.url(), "sharded", mode]).await;
         all_is_delivered(&redis, "sharded", &mut server).await;
         redis.cli(&["FLUSHALL"]).await;
+    }
+}
+
+/// A page of Socket.IO that has subscribed in this namespace.
+async fn page(gateway: &Gateway, user: &str, namespace: &str) -> Script {
+    let options = json!({"auth": {"token": token::for_user(user)}, "transports": ["websocket"]});
+    let mut page = Script::node("ulens.mjs", &[&gateway.url(namespace), &options.to_string()]);
+    page.next_of("subscribed").await;
+    page
+}
+
+/// What it got up to the notification with this id, but for counts.
+async fn events(page: &mut Script, last: &str) -> Vec<Value> {
+    let mut events = Vec::new();
+    loop {
+        let line = page.next().await;
+        if line["args"][0]["id"] == last {
+            return events;
+        }
+        if line["event"] != "UNREAD_COUNT" && line["event"] != "upgrade" {
+            events.push(line);
+        }
+    }
+}
+
+#[tokio::test]
+async fn events_of_other_names_reach_the_socket_io_pages_of_whom_they_are_for() {
+    for (script, kind) in [("emitter.mjs", "classic"), ("adapter.mjs", "sharded")] {
+        let redis = Redis::start().await;
+        let (a, b) = (replica(&redis, kind).start().await, replica(&redis, kind).start().await);
+        let mut ada = page(&a, "42", "/ws").await;
+        let mut ada_elsewhere = page(&b, "42", "/").await;
+        let mut grace = page(&b, "43", "/ws").await;
+        let mut publisher = Publisher::new(script, &[&redis.url(), kind]).await;
+        let price = json!({"symbol": "AAPL", "at": {"$date": "2026-01-02T03:04:05.678Z"}});
+        publisher.emits_in("/ws", &["42"], &[], "PRICE", &price).await;
+        publisher
+            .orders(&json!({"except": [room("42")], "event": "NEWS", "args": [1, [], "x"]}))
+            .await;
+        publisher.emits_in("/", &[], &[], "HELLO", &Value::Null).await;
+        publisher.emits(&["42"], &["43"], &json!({"id": 7, "message": "Paid"})).await;
+        publisher.emits(&[], &[], &json!({"id": "last"})).await;
+
+        let notification = |event: &Value| (event["event"].clone(), event["args"][0]["id"].clone());
+        let seven = (json!("NEW_NOTIFICATION"), json!(7));
+        let got = events(&mut ada, "last").await;
+        let price = json!({"symbol": "AAPL", "at": "2026-01-02T03:04:05.678Z"});
+        assert_eq!(got[0], json!({"event": "PRICE", "args": [price]}), "{kind}");
+        assert_eq!((notification(&got[1]), got.len()), (seven.clone(), 2), "{got:?}");
+        let got = events(&mut ada_elsewhere, "last").await;
+        assert_eq!(got[0], json!({"event": "HELLO", "args": [null]}), "{kind}");
+        assert_eq!((notification(&got[1]), got.len()), (seven, 2), "{got:?}");
+        let got = events(&mut grace, "last").await;
+        assert_eq!(got, [json!({"event": "NEWS", "args": [1, [], "x"]})], "{kind}");
+        eventually("the notification is kept and no event", PATIENCE, async || {
+            kept(&a, "42").await == [json!(7)]
+        })
+        .await;
+
+        publisher.orders(&json!({"rooms": [room("42")], "disconnect": true})).await;
+        for page in [&mut ada, &mut ada_elsewhere] {
+            page.next_of("disconnect").await;
+        }
     }
 }
 
