@@ -25,7 +25,7 @@ use crate::roles::{self, Roles};
 use crate::router::Router;
 use crate::session::{Rhythm, Rules, millis};
 use crate::signals::Signals;
-use crate::socket::{Clock, Rig};
+use crate::socket::{Clock, Rig, Sessions};
 use crate::telemetry::Metrics;
 
 /// How long the last sockets have for their close frames after the window.
@@ -74,12 +74,13 @@ pub async fn serve(config: Config, pages: Pages, started: impl FnOnce()) -> anyh
     let discarding = (discarder, waiting);
     let recovery = Arc::new(Recovery::start(&broker, enabled, &hub, &metrics, discarding));
 
+    let sessions = Sessions::new(config.socketio.max_unauthenticated, metrics.clone());
     let gateway = Arc::new(Gateway {
         hub: hub.clone(),
         broker: broker.clone(),
-        inbox: inbox.clone(),
-        recovery: recovery.clone(),
-        verifier: verifier.clone(),
+        inbox,
+        recovery,
+        verifier,
         metrics: metrics.clone(),
         drain: drain.clone(),
         throttle: Throttle::new(config.limits.connections_per_ip_per_second),
@@ -87,22 +88,10 @@ pub async fn serve(config: Config, pages: Pages, started: impl FnOnce()) -> anyh
         publish: config.publish.clone(),
         origins: config.origins.clone(),
         limits: config.limits.clone(),
+        socketio: config.socketio,
+        sessions,
     });
-    let rig = Rig {
-        replica,
-        hub: hub.clone(),
-        metrics: metrics.clone(),
-        verifier,
-        inbox,
-        recovery,
-        rules: rules(&config),
-        quota: Quota { frames: config.limits.send_queue, bytes: config.limits.send_queue_bytes },
-        max_frame_bytes: config.limits.max_frame_bytes,
-        write_timeout: config.keepalive.write_timeout,
-        leeway: config.auth.leeway,
-        clock: Clock::start(),
-    };
-    let rig = Arc::new(rig);
+    let rig = Arc::new(rig(&config, &gateway, replica));
 
     let bind = |address, name| {
         server::bind(address, config.keepalive.write_timeout)
@@ -165,6 +154,28 @@ async fn close_gently(config: &Config, drain: &Drain, hub: &Hub, metrics: &Metri
     }
 }
 
+/// What the workers' sockets need.
+fn rig(config: &Config, gateway: &Arc<Gateway>, replica: String) -> Rig {
+    Rig {
+        replica,
+        hub: gateway.hub.clone(),
+        metrics: gateway.metrics.clone(),
+        verifier: gateway.verifier.clone(),
+        inbox: gateway.inbox.clone(),
+        recovery: gateway.recovery.clone(),
+        rules: rules(config),
+        quota: Quota { frames: config.limits.send_queue, bytes: config.limits.send_queue_bytes },
+        max_frame_bytes: config.limits.max_frame_bytes,
+        write_timeout: config.keepalive.write_timeout,
+        leeway: config.auth.leeway,
+        clock: Clock::start(),
+        sessions: gateway.sessions.clone(),
+        door: gateway.clone(),
+        auth_timeout: millis(config.socketio.auth_timeout),
+        test_interval: config.socketio.test_interval,
+    }
+}
+
 fn broker(
     config: &Config,
     hub: &Arc<Hub>,
@@ -174,7 +185,8 @@ fn broker(
     metrics: &Arc<Metrics>,
 ) -> anyhow::Result<Broker> {
     let channels =
-        Channels::new(&config.channels.user, &config.channels.broadcast, &config.redis.prefix);
+        Channels::new(&config.channels.user, &config.channels.broadcast, &config.redis.prefix)
+            .with_adapter(config.socketio_adapter);
     let retention = Retention {
         size: config.inbox.size,
         ttl: config.inbox.ttl,
@@ -218,6 +230,10 @@ fn rules(config: &Config) -> Rules {
         rhythm: Rhythm {
             ping_interval: millis(config.keepalive.ping_interval),
             pong_timeout: millis(config.keepalive.pong_timeout),
+        },
+        socketio: Rhythm {
+            ping_interval: millis(config.socketio.ping_interval),
+            pong_timeout: millis(config.socketio.ping_interval + config.socketio.ping_timeout),
         },
         commands_per_second: config.limits.commands_per_second,
     }

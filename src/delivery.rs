@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::dialect::{Form, Message};
+use crate::dialect::{Form, Message, Namespace, socketio};
 use crate::notification::{Count, Cursor, Notification};
 use crate::socket::Framing;
 
@@ -42,6 +42,12 @@ enum Content {
     },
     /// What was missed cannot be told; the log goes on from here.
     Lost(Cursor),
+    /// For the sockets of Socket.IO that have subscribed in this namespace, and for no others.
+    Event {
+        namespace: Namespace,
+        /// `["NAME",…]`
+        text: Box<str>,
+    },
 }
 
 impl Parcel {
@@ -91,6 +97,12 @@ impl Parcel {
         Self::new(Content::Lost(cursor), Some(count), received)
     }
 
+    /// An event that only sockets of Socket.IO get, those that have subscribed in `namespace`; `text` is the JSON
+    /// array of its name and its arguments, such as `["NAME",{"a":1}]`.
+    pub fn event(namespace: Namespace, text: &str, received: Instant) -> Self {
+        Self::new(Content::Event { namespace, text: text.into() }, None, received)
+    }
+
     fn new(content: Content, count: Option<Count>, received: Instant) -> Self {
         Self { content, count, received, frames: Default::default() }
     }
@@ -101,7 +113,10 @@ impl Parcel {
             Content::Notification { notification, .. } | Content::Replay { notification, .. } => {
                 Some(notification)
             }
-            Content::Update { .. } | Content::Count { .. } | Content::Lost(_) => None,
+            Content::Update { .. }
+            | Content::Count { .. }
+            | Content::Lost(_)
+            | Content::Event { .. } => None,
         }
     }
 
@@ -121,7 +136,7 @@ impl Parcel {
         match &self.content {
             Content::Notification { cursor, .. } | Content::Count { cursor } => *cursor,
             Content::Replay { cursor, .. } => Some(*cursor),
-            Content::Update { .. } | Content::Lost(_) => None,
+            Content::Update { .. } | Content::Lost(_) | Content::Event { .. } => None,
         }
     }
 
@@ -132,7 +147,11 @@ impl Parcel {
 
     /// About what it takes in memory, in bytes.
     pub fn size(&self) -> usize {
-        size_of::<Self>() + self.notification().map_or(0, |n| n.body().len())
+        let text = match &self.content {
+            Content::Event { text, .. } => text.len(),
+            _ => self.notification().map_or(0, |n| n.body().len()),
+        };
+        size_of::<Self>() + text
     }
 
     /// When the broker handed it over.
@@ -168,6 +187,10 @@ impl Parcel {
                 let count =
                     Message::UnreadCount { count: self.count?, reference: None, cursor: None };
                 return Some(framing.message(&form.write_change(&count)?));
+            }
+            Content::Event { namespace, text } => {
+                let namespace = form.namespace().filter(|joined| joined == namespace)?;
+                return Some(framing.message(&socketio::event(namespace, text)));
             }
         };
         let cursor = self.cursor().filter(|_| first.is_none());

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::broker::log::{Change, Mark};
-use crate::broker::{Captured, Logged, Record, Sink};
+use crate::broker::{Captured, Emitted, Logged, Record, Sink};
 use crate::delivery::Parcel;
+use crate::dialect::Namespace;
 use crate::hub::{Batch, Heard, Hub};
-use crate::notification::{Count, Invalid, MissingId, Notification, Target, UserId};
+use crate::notification::{Count, Invalid, MissingId, Notification, Target, UserId, json_string};
 use crate::recovery::Discarder;
 use crate::session::CloseReason;
 use crate::telemetry::{Metrics, Source};
@@ -103,8 +104,41 @@ impl Router {
     }
 }
 
-impl Sink for Router {
-    fn receive(&mut self, target: Target<'_>, channel: &str, payload: &[u8]) {
+impl Router {
+    /// What only clients of Socket.IO know, and only those who are here now.
+    fn event(&mut self, emitted: &Emitted<'_>) -> Result<(), Invalid> {
+        // No other is subscribed to.
+        let Some(namespace) = Namespace::named(emitted.namespace) else { return Ok(()) };
+        let name = json_string(emitted.event);
+        let words: Vec<&str> =
+            std::iter::once(&*name).chain(emitted.arguments.iter().copied()).collect();
+        let text = format!("[{}]", words.join(","));
+        let limit = self.max_payload_bytes;
+        if text.len() > limit {
+            return Err(Invalid::TooLarge { limit });
+        }
+        self.meet_new_workers();
+        let parcel = Arc::new(Parcel::event(namespace, &text, Instant::now()));
+        match emitted.target {
+            Target::User(user) => {
+                self.route(user, &parcel);
+            }
+            Target::Broadcast => {
+                self.hub.broadcast_but(emitted.except, &parcel, &mut self.batch);
+            }
+        }
+        self.metrics.events_received.inc();
+        Ok(())
+    }
+
+    /// A notification that is in no log yet.
+    fn plain(
+        &mut self,
+        source: Source,
+        (target, except): (Target<'_>, &[&str]),
+        channel: &str,
+        payload: &[u8],
+    ) {
         self.meet_new_workers();
         let received = Instant::now();
         let missing_id = MissingId::Derived { channel };
@@ -117,9 +151,9 @@ impl Sink for Router {
         );
         let notification = match parsed {
             Ok(notification) => notification,
-            Err(reason) => return self.invalid(Source::Pubsub, reason),
+            Err(reason) => return self.invalid(source, reason),
         };
-        self.metrics.received(Source::Pubsub);
+        self.metrics.received(source);
         let parcel = Arc::new(Parcel::plain(notification, received));
         match target {
             Target::User(user) => {
@@ -128,10 +162,39 @@ impl Sink for Router {
                 }
             }
             Target::Broadcast => {
-                let sockets = self.hub.broadcast(&parcel, &mut self.batch);
+                let sockets = self.hub.broadcast_but(except, &parcel, &mut self.batch);
                 tracing::debug!(sockets, "notification routed");
             }
         }
+    }
+}
+
+impl Sink for Router {
+    fn receive(&mut self, target: Target<'_>, channel: &str, payload: &[u8]) {
+        self.plain(Source::Pubsub, (target, &[]), channel, payload);
+    }
+
+    fn emitted(&mut self, emitted: &Emitted<'_>) {
+        let Emitted { target, except, channel, .. } = *emitted;
+        if let Target::User(user) = target {
+            if let Err(reason) = UserId::check(user) {
+                return self.invalid(Source::Adapter, reason.into());
+            }
+            // Of the rooms of one message most are somebody else's, and each would be read anew.
+            if self.hub.connections_of(user) == 0 {
+                return;
+            }
+        }
+        if let Some(payload) = emitted.notification() {
+            return self.plain(Source::Adapter, (target, except), channel, payload.as_bytes());
+        }
+        if let Err(reason) = self.event(emitted) {
+            self.invalid(Source::Adapter, reason);
+        }
+    }
+
+    fn misunderstood(&mut self, reason: Invalid) {
+        self.invalid(Source::Adapter, reason);
     }
 
     fn logged(&mut self, logged: &Logged<'_>) {
@@ -207,6 +270,62 @@ impl Sink for Router {
         let sockets = self.hub.close(user, CloseReason::Revoked);
         if sockets > 0 {
             tracing::info!(user, sockets, "disconnected on request");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::Form;
+    use crate::hub::{Address, Letter};
+
+    #[tokio::test]
+    async fn an_event_is_for_the_socket_io_sockets_of_whom_it_was_emitted_to() {
+        let (hub, metrics) = (Hub::new(), Arc::new(Metrics::new().unwrap()));
+        let (discarder, _waiting) = crate::recovery::discarding();
+        let (lane, mailbox) = hub.add_lane();
+        let mut router = Router::new(hub.clone(), metrics.clone(), 64, discarder);
+        let _members: Vec<_> = [("ada", 1), ("grace", 2)]
+            .map(|(user, slot)| {
+                let address = Address { lane, slot, generation: 0 };
+                hub.join(&UserId::new(user).unwrap(), address)
+            })
+            .into();
+        let mut emit = |target, except: &[&str], namespace, arguments: &[&str]| {
+            let (channel, event) = ("socket.io#/ws#", "PRICE");
+            let emitted = Emitted { target, except, channel, namespace, event, arguments };
+            router.emitted(&emitted);
+        };
+        emit(Target::User("ada"), &[], "/ws", &["1", r#"{"a":"b"}"#]);
+        emit(Target::Broadcast, &["ada"], "/", &[]);
+        emit(Target::Broadcast, &[], "/ws", &[]);
+        emit(Target::User("ada"), &[], "/ws", &[&format!("\"{}\"", "x".repeat(64))]);
+        emit(Target::User(""), &[], "/ws", &[]);
+        router.flush();
+
+        let mut letters = Vec::new();
+        mailbox.take(&mut letters).await;
+        let frames = |form| {
+            let frame = |letter: &Letter| match letter {
+                Letter::Deliver(address, parcel) => Some((address.slot, parcel.frame(form)?.len())),
+                Letter::Broadcast(parcel) => Some((0, parcel.frame(form)?.len())),
+                _ => None,
+            };
+            letters.iter().filter_map(frame).collect::<Vec<_>>()
+        };
+        let header = 2;
+        let ws = [r#"42/ws,["PRICE",1,{"a":"b"}]"#, r#"42/ws,["PRICE"]"#].map(str::len);
+        assert_eq!(frames(Form::SocketIo), [(1, ws[0] + header), (0, ws[1] + header)]);
+        assert_eq!(frames(Form::SocketIoRoot), [(2, r#"42["PRICE"]"#.len() + header)]);
+        for other in [Form::Envelope, Form::Campanile, Form::Bare, Form::Sse] {
+            assert_eq!(frames(other), []);
+        }
+        assert_eq!(metrics.events_received.get(), 3);
+        let text = metrics.render();
+        for reason in ["too_large", "user_id"] {
+            let counted = format!("{{reason=\"{reason}\",source=\"adapter\"}} 1");
+            assert!(text.contains(&counted), "{reason}");
         }
     }
 }

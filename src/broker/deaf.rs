@@ -5,8 +5,8 @@ use std::pin::Pin;
 
 use tokio::sync::Notify;
 
-use super::{Captured, Changes, Interest, Logged, Sink, log};
-use crate::notification::{Target, UserId};
+use super::{Captured, Changes, Emitted, Interest, Logged, Sink, log};
+use crate::notification::{Invalid, Target, UserId};
 
 /// An [`Interest`] in nobody. The link then carries no notification of a user, and still shows whether what is
 /// published would be heard.
@@ -75,6 +75,10 @@ impl Sink for Silence {
     fn changed(&mut self, _user: &str, _change: &log::Change<'_>, _count: log::Count) {}
 
     fn oversized(&mut self, _target: Target<'_>) {}
+
+    fn emitted(&mut self, _emitted: &Emitted<'_>) {}
+
+    fn misunderstood(&mut self, _reason: Invalid) {}
 
     fn flush(&mut self) {}
 

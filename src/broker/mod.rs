@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::notification::{Cursor, Target, UserId};
+use crate::notification::{Cursor, Invalid, Target, UserId};
 use log::{Appended, Ask, Count, Entry, Item, Mark, Marked, Since, Summary};
 
 /// Users whose channel has to be subscribed, or no more.
@@ -94,6 +94,34 @@ pub struct Captured<'a> {
     pub id: &'a str,
 }
 
+/// What Socket.IO servers emit to have a notification delivered.
+const NEW_NOTIFICATION: &str = "NEW_NOTIFICATION";
+
+/// What a Socket.IO server emitted, to one user or to everyone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Emitted<'a> {
+    /// A user's id is as in the room, not yet checked.
+    pub target: Target<'a>,
+    /// Users who are not meant, where everyone else is.
+    pub except: &'a [&'a str],
+    /// Where it was published, or for several users would have been for this one alone.
+    pub channel: &'a str,
+    /// Such as `/ws`.
+    pub namespace: &'a str,
+    /// Its name.
+    pub event: &'a str,
+    /// Each as JSON text.
+    pub arguments: &'a [&'a str],
+}
+
+impl<'a> Emitted<'a> {
+    /// The notification's JSON, if it is one; empty, and so invalid, when the event came without.
+    pub fn notification(&self) -> Option<&'a str> {
+        let first = || self.arguments.first().copied().unwrap_or_default();
+        (self.event == NEW_NOTIFICATION).then(first)
+    }
+}
+
 /// Where what was heard goes.
 pub trait Sink: Send + 'static {
     /// One published payload, as it came.
@@ -106,6 +134,10 @@ pub trait Sink: Send + 'static {
     fn changed(&mut self, user: &str, change: &log::Change<'_>, count: log::Count);
     /// A payload longer than the limit, of which only the length is known.
     fn oversized(&mut self, target: Target<'_>);
+    /// What a Socket.IO server emitted.
+    fn emitted(&mut self, emitted: &Emitted<'_>);
+    /// A Socket.IO server's message that is none, or that nobody could be given.
+    fn misunderstood(&mut self, reason: Invalid);
     /// Nothing more is there right now.
     fn flush(&mut self);
     /// What to wait for before receiving more; `None` while everyone keeps up.

@@ -86,7 +86,8 @@ async fn redis(config: &Config, findings: &mut Findings) {
         return Findings::warning("no CAMPANILE_REDIS_URL: embedded broker, one replica only");
     }
     let channels =
-        Channels::new(&config.channels.user, &config.channels.broadcast, &config.redis.prefix);
+        Channels::new(&config.channels.user, &config.channels.broadcast, &config.redis.prefix)
+            .with_adapter(config.socketio_adapter);
     let commands = Metrics::new().map_err(|error| error.to_string()).and_then(|metrics| {
         Commands::new(&config.redis, channels, Arc::new(metrics)).map_err(|e| e.to_string())
     });

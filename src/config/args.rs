@@ -1,3 +1,4 @@
+use super::adapter::{AdapterArgs, check_adapter};
 use super::amqp::AmqpArgs;
 use super::auth::AuthArgs;
 use super::channels::{ChannelsArgs, check_sharded};
@@ -12,6 +13,7 @@ use super::origins::{Origins, OriginsArgs};
 use super::publish::PublishArgs;
 use super::reader::{Reader, collect};
 use super::redis::RedisArgs;
+use super::socketio::SocketIoArgs;
 use super::{Auth, Config, Limits, Problems, Publish, Setting, Warning};
 
 /// The options of `campanile serve`, as text: one bad value must not hide the others.
@@ -23,6 +25,8 @@ pub struct ServeArgs {
     pub(crate) redis: RedisArgs,
     #[command(flatten)]
     pub(crate) channels: ChannelsArgs,
+    #[command(flatten)]
+    pub(crate) adapter: AdapterArgs,
     #[command(flatten)]
     pub(crate) auth: AuthArgs,
     #[command(flatten)]
@@ -37,6 +41,8 @@ pub struct ServeArgs {
     pub(crate) keepalive: KeepaliveArgs,
     #[command(flatten)]
     pub(crate) limits: LimitsArgs,
+    #[command(flatten)]
+    pub(crate) socketio: SocketIoArgs,
     #[command(flatten)]
     pub(crate) drain: DrainArgs,
     #[command(flatten)]
@@ -61,6 +67,7 @@ impl Config {
             let listen = args.listen.read(reader);
             let redis = args.redis.read(reader);
             let channels = args.channels.read(reader);
+            let socketio_adapter = args.adapter.read(reader);
             let auth = args.auth.read(reader, jwt_key);
             let origins = args.origins.read(reader);
             let publish = args.publish.read(reader);
@@ -68,11 +75,13 @@ impl Config {
             let mail = args.mail.read(reader);
             let keepalive = args.keepalive.read(reader);
             let limits = args.limits.read(reader);
+            let socketio = args.socketio.read(reader);
             let drain = args.drain.read(reader);
             let amqp = args.amqp.read(reader);
             let log = args.log.read(reader);
 
             check_sharded(reader, redis.as_ref().ok(), channels.as_ref().ok());
+            check_adapter(reader, redis.as_ref().ok(), socketio_adapter.ok());
             check_cookie(reader, auth.as_ref().ok(), origins.as_ref().ok());
             check_mail(reader, mail.as_ref().ok(), inbox.as_ref().ok());
             check_queue(reader, publish.as_ref().ok(), limits.as_ref().ok());
@@ -80,6 +89,7 @@ impl Config {
                 listen: listen?,
                 redis: redis?,
                 channels: channels?,
+                socketio_adapter: socketio_adapter?,
                 auth: auth?,
                 publish: publish?,
                 inbox: inbox?,
@@ -87,6 +97,7 @@ impl Config {
                 origins: origins?,
                 keepalive: keepalive?,
                 limits: limits?,
+                socketio: socketio?,
                 drain: drain?,
                 amqp: amqp?,
                 log: log?,

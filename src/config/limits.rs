@@ -8,7 +8,7 @@ use super::{Reader, Refused, Setting};
 /// Bounds on what peers may use.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Inbound frame; `None`: 512 on `/api/ws`, else 4096.
+    /// Inbound frame; `None`: 512 on `/api/ws`, 16 KiB for Socket.IO, else 4096.
     pub max_frame_bytes: Option<usize>,
     /// Outbox of one socket, frames.
     pub send_queue: usize,
@@ -31,9 +31,10 @@ pub struct Limits {
 #[command(next_help_heading = "Limits")]
 pub struct LimitsArgs {
     /// Largest frame a client may send, in bytes (or KiB, MiB).
-    /// Default: 512 on `/api/ws`, else 4096.
+    /// Default: 512 on `/api/ws`, 16 KiB for Socket.IO, else 4096.
     ///
-    /// A larger one closes the socket with 1009 as soon as its header is read.
+    /// A larger one closes the socket with 1009 as soon as its header is read. For Socket.IO it is also the largest
+    /// request body, and the token has to fit.
     #[arg(long, env = "CAMPANILE_MAX_FRAME_BYTES", value_name = "BYTES")]
     pub max_frame_bytes: Option<String>,
 

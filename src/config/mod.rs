@@ -3,6 +3,7 @@
 //! Every file declares the options of its concern once, as a clap struct of raw text, beside the
 //! validated struct and the way from one to the other. A [`Reader`] collects all problems.
 
+mod adapter;
 mod amqp;
 mod args;
 mod auth;
@@ -25,12 +26,14 @@ mod reference;
 mod secret;
 mod servers;
 mod smtp;
+mod socketio;
 #[cfg(test)]
 mod tests;
 mod unknown;
 mod url;
 mod worker;
 
+pub use adapter::{AdapterArgs, SocketIoAdapter};
 pub use amqp::{Amqp, AmqpArgs};
 pub use args::{JwtKey, ServeArgs};
 pub use auth::{Auth, AuthArgs, JwtClaims, JwtClaimsArgs, JwtSecretArgs};
@@ -51,6 +54,7 @@ pub use redis::{PubSub, Redis, RedisArgs};
 pub use secret::Secret;
 pub use servers::{Servers, Topology};
 pub use smtp::{SmtpServer, SmtpTls};
+pub use socketio::{SocketIo, SocketIoArgs};
 pub use unknown::unknown_variables;
 pub use worker::{Worker, WorkerArgs};
 
@@ -63,6 +67,8 @@ pub struct Config {
     pub redis: Redis,
     /// Where notifications are heard; the same on every replica and publisher.
     pub channels: Channels,
+    /// Which publishers of Socket.IO are heard besides; off without a Redis URL.
+    pub socketio_adapter: SocketIoAdapter,
     /// Keys, claims, and the carriers a token may come by.
     pub auth: Auth,
     /// Who may publish over HTTP, and the size limit of every lane.
@@ -81,6 +87,8 @@ pub struct Config {
     pub mail: Mail,
     /// The queue to read; `None`: none.
     pub amqp: Option<Amqp>,
+    /// What only Socket.IO has.
+    pub socketio: SocketIo,
     /// Filter and form of the lines on standard error.
     pub log: Log,
 }

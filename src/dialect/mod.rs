@@ -2,17 +2,23 @@
 
 mod bare;
 mod command;
+pub mod engineio;
 mod envelope;
 mod message;
+pub mod socketio;
 mod sse;
 
 pub use command::{BadCommand, Command, Request};
 pub use message::Message;
+pub use socketio::Namespace;
 
 use crate::notification::{Count, Cursor, Notification};
 
 /// WebSocket subprotocol of [`Dialect::Campanile`].
 pub const SUBPROTOCOL: &str = "campanile.v1";
+
+/// What a Socket.IO client may send at a time, in bytes: a token of 8 KiB, and more than enough besides.
+const MAX_PAYLOAD: usize = 16 * 1024;
 
 /// A kind of client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +31,8 @@ pub enum Dialect {
     Bare,
     /// `/api/notifications/stream`: server-sent events; the client cannot say anything.
     Sse,
+    /// `/socket.io/`: Socket.IO 5 over Engine.IO 4, by WebSocket or by polling.
+    SocketIo,
 }
 
 /// One entry of an inbox page, as JSON: the notification's data with `cursor` and `read`.
@@ -43,11 +51,39 @@ pub enum Form {
     Bare,
     /// An event whose `id:` is the cursor, and after it one with the unread count where that has changed.
     Sse,
+    /// An event `NEW_NOTIFICATION` in the namespace `/ws`, and `UNREAD_COUNT` where that has changed.
+    SocketIo,
+    /// The same in the namespace `/`.
+    SocketIoRoot,
 }
 
 impl Form {
     /// Indexed by `form as usize`, as the frames of a parcel are.
-    pub const ALL: [Self; 4] = [Self::Envelope, Self::Campanile, Self::Bare, Self::Sse];
+    pub const ALL: [Self; 6] = [
+        Self::Envelope,
+        Self::Campanile,
+        Self::Bare,
+        Self::Sse,
+        Self::SocketIo,
+        Self::SocketIoRoot,
+    ];
+
+    /// The form for sockets of Socket.IO that are in `namespace`.
+    pub fn of_namespace(namespace: Namespace) -> Self {
+        match namespace {
+            Namespace::Root => Self::SocketIoRoot,
+            Namespace::Ws => Self::SocketIo,
+        }
+    }
+
+    /// The namespace in which clients of this form are, if they are of Socket.IO.
+    pub fn namespace(self) -> Option<Namespace> {
+        match self {
+            Self::SocketIo => Some(Namespace::Ws),
+            Self::SocketIoRoot => Some(Namespace::Root),
+            Self::Envelope | Self::Campanile | Self::Bare | Self::Sse => None,
+        }
+    }
 
     /// Appends `notification` to `out`; `cursor` is its place in the log, if it is in one, and `read` whether
     /// it was read elsewhere, where that is known.
@@ -64,6 +100,12 @@ impl Form {
             }
             Self::Bare => bare::write_notification(notification, out),
             Self::Sse => sse::write_notification(notification, cursor, read, out),
+            Self::SocketIo => {
+                socketio::write_notification(Namespace::Ws, notification, read, out);
+            }
+            Self::SocketIoRoot => {
+                socketio::write_notification(Namespace::Root, notification, read, out);
+            }
         }
     }
 
@@ -73,6 +115,8 @@ impl Form {
             Self::Envelope | Self::Campanile => Some(envelope::write(change)),
             Self::Bare => None,
             Self::Sse => Some(sse::write(change)),
+            Self::SocketIo => socketio::write_change(Namespace::Ws, change),
+            Self::SocketIoRoot => socketio::write_change(Namespace::Root, change),
         }
     }
 
@@ -83,14 +127,15 @@ impl Form {
         match self {
             Self::Envelope | Self::Bare => None,
             Self::Campanile => Some(envelope::write(&message)),
-            Self::Sse => Some(sse::write(&message)),
+            Self::Sse | Self::SocketIo | Self::SocketIoRoot => self.write_change(&message),
         }
     }
 }
 
 impl Dialect {
     /// For metrics that must exist before the first socket does.
-    pub const ALL: [Self; 4] = [Self::Envelope, Self::Campanile, Self::Bare, Self::Sse];
+    pub const ALL: [Self; 5] =
+        [Self::Envelope, Self::Campanile, Self::Bare, Self::Sse, Self::SocketIo];
 
     /// The value of the metrics' `dialect` label.
     pub fn label(self) -> &'static str {
@@ -99,16 +144,18 @@ impl Dialect {
             Self::Campanile => SUBPROTOCOL,
             Self::Bare => "bare",
             Self::Sse => "sse",
+            Self::SocketIo => "socketio",
         }
     }
 
-    /// Which of the shared frames its sockets get.
+    /// Which of the shared frames its sockets get; of Socket.IO, those in `/ws`.
     pub fn form(self) -> Form {
         match self {
             Self::Envelope => Form::Envelope,
             Self::Campanile => Form::Campanile,
             Self::Bare => Form::Bare,
             Self::Sse => Form::Sse,
+            Self::SocketIo => Form::SocketIo,
         }
     }
 
@@ -117,9 +164,13 @@ impl Dialect {
         matches!(self, Self::Campanile | Self::Sse)
     }
 
-    /// What a silent connection is sent where the transport has no pings.
+    /// What a silent connection is sent where the transport has no pings, or pings of its own.
     pub fn comment(self) -> Option<&'static str> {
-        (self == Self::Sse).then_some(sse::COMMENT)
+        match self {
+            Self::Sse => Some(sse::COMMENT),
+            Self::SocketIo => Some(engineio::PING),
+            Self::Envelope | Self::Campanile | Self::Bare => None,
+        }
     }
 
     /// What is said last where the transport has no close codes.
@@ -132,24 +183,26 @@ impl Dialect {
         match self {
             Self::Envelope | Self::Campanile => 4096,
             Self::Bare | Self::Sse => 512,
+            Self::SocketIo => MAX_PAYLOAD,
         }
     }
 
-    /// Reads one inbound text. `Ok(None)` where the dialect ignores what clients say.
+    /// Reads one inbound text. `Ok(None)` where the dialect ignores what clients say, and for Socket.IO, whose
+    /// packets are read in [`socketio`].
     ///
     /// # Errors
     /// [`BadCommand`], to be answered with an error frame.
     pub fn read(self, text: &str) -> Result<Option<Request>, BadCommand> {
         match self {
             Self::Envelope | Self::Campanile => Request::read(text).map(Some),
-            Self::Bare | Self::Sse => Ok(None),
+            Self::Bare | Self::Sse | Self::SocketIo => Ok(None),
         }
     }
 
     /// The frame for `message`, or `None` where clients of this dialect do not know it.
     pub fn write(self, message: &Message<'_>) -> Option<String> {
         match self {
-            Self::Bare => None,
+            Self::Bare | Self::SocketIo => None,
             Self::Envelope if message.needs_subprotocol() => None,
             Self::Envelope | Self::Campanile => Some(envelope::write(message)),
             Self::Sse => Some(sse::write(message)),

@@ -193,3 +193,53 @@ fn a_stream_is_told_what_it_needs_to_come_back() {
         "id: 7-99\nevent: unread_count\ndata: {\"count\":3,\"cursor\":\"7-99\",\"version\":5}\n\n"
     );
 }
+
+#[test]
+fn a_socketio_notification_has_what_ulens_pages_read() {
+    let mut out = Vec::new();
+    let sent =
+        r#"{"id":7,"title":"Paid","sentAt":"2026-01-02T03:04:05Z","userId":"42","readAt":null}"#;
+    Form::SocketIo.write(&notification(sent), None, None, &mut out);
+    let text = String::from_utf8(out).unwrap();
+    let event: Value =
+        serde_json::from_str(text.strip_prefix("42/ws,").expect("an event in /ws")).unwrap();
+    assert_eq!(event[0], "NEW_NOTIFICATION");
+    assert_eq!(
+        event[1],
+        json!({"id":7,"type":"info","title":"Paid","message":"Paid","readAt":null,"userId":"42","user_id":"42",
+            "sentAt":"2026-01-02T03:04:05Z","timestamp":"2026-01-02T03:04:05Z"})
+    );
+    assert_eq!(text.matches("readAt").count(), 1, "{text}");
+}
+
+#[test]
+fn a_socketio_notification_fills_in_message_sent_at_and_read_at() {
+    let data = |sent: &str, read: Option<bool>| {
+        let mut out = Vec::new();
+        Form::SocketIoRoot.write(&notification(sent), None, read, &mut out);
+        let text = String::from_utf8(out).unwrap();
+        let event: Value = serde_json::from_str(text.strip_prefix("42").unwrap()).unwrap();
+        event[1].clone()
+    };
+    let plain = data(r#"{"id":"a","message":"m"}"#, None);
+    assert_eq!((&plain["message"], &plain["readAt"]), (&json!("m"), &Value::Null));
+    assert_eq!(plain["sentAt"], plain["timestamp"]);
+    let read = data(r#"{"id":"a"}"#, Some(true));
+    assert_eq!((&read["message"], &read["readAt"]), (&json!(""), &read["timestamp"]));
+    let twice = data(r#"{"id":"a","message":"m","message":"n","x":[1]}"#, None);
+    assert_eq!((&twice["message"], &twice["x"]), (&json!("n"), &json!([1])));
+}
+
+#[test]
+fn a_socketio_client_is_told_of_its_inbox_by_events() {
+    let count = Count { unread: 3, version: 5 };
+    assert_eq!(
+        Form::SocketIo.write_count(count, None).unwrap(),
+        r#"42/ws,["UNREAD_COUNT",{"count":3,"version":5}]"#
+    );
+    let change = Message::Update { id: Some("7"), status: "read" };
+    assert_eq!(
+        Form::SocketIoRoot.write_change(&change).unwrap(),
+        r#"42["NOTIFICATION_UPDATE",{"id":"7","status":"read"}]"#
+    );
+}

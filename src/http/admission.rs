@@ -1,6 +1,8 @@
 //! Who may open a connection, whether it becomes a WebSocket or an event stream. The cheapest checks come
 //! first; the answer comes last: an open connection is a subscribed one.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -13,9 +15,9 @@ use super::{Gateway, Refusal, head, origin};
 use crate::auth::{AuthError, Identity, carrier};
 use crate::broker::log::{Ask, Start};
 use crate::dialect::Dialect;
-use crate::hub::Membership;
+use crate::hub::{Address, Membership};
 use crate::session::Moment;
-use crate::socket::{Greeting, Lane, Seat};
+use crate::socket::{Denied, Door, Entered, Greeting, Lane, Seat};
 use crate::telemetry::Replay;
 
 /// How long Redis has to confirm a subscription, and the pool to count the user's sockets.
@@ -49,7 +51,7 @@ impl Gateway {
         {
             return Err(Refusal::ip_rate());
         }
-        if self.limits.max_connections.is_some_and(|limit| self.hub.connections() >= limit) {
+        if self.limits.max_connections.is_some_and(|limit| self.connections() >= limit) {
             return Err(Refusal::full());
         }
         if !self.broker.link().is_up() {
@@ -58,7 +60,12 @@ impl Gateway {
         Ok(())
     }
 
-    fn check_origin(&self, head: &RequestHead) -> Result<(), Refusal> {
+    /// Those that have shown no token yet included.
+    fn connections(&self) -> usize {
+        self.hub.connections() + self.sessions.strangers()
+    }
+
+    pub(super) fn check_origin(&self, head: &RequestHead) -> Result<(), Refusal> {
         let (from, host) = (head::text(head, header::ORIGIN), head::text(head, header::HOST));
         if origin::is_allowed(from, host, &self.origins) { Ok(()) } else { Err(Refusal::origin()) }
     }
@@ -108,19 +115,27 @@ impl Gateway {
     ) -> Result<Admitted, Refusal> {
         let seat = lane.seat(dialect);
         let mut membership = self.hub.join(&identity.user, seat.address());
+        // Checked again, now that it is counted: others may have joined since.
+        if self.limits.max_connections.is_some_and(|limit| self.connections() > limit) {
+            return Err(Refusal::full());
+        }
         self.settle(&mut membership).await?;
         let greeting = self.greeting(dialect, &membership, resume).await?;
         Ok(Admitted { seat, membership, expires: lane.rig().expiry(identity), greeting })
     }
 
+    /// The same for a connection of Socket.IO, which is open already, and was counted then.
+    async fn enter_open(&self, identity: &Identity, address: Address) -> Result<Entered, Refusal> {
+        let mut membership = self.hub.join(&identity.user, address);
+        self.settle(&mut membership).await?;
+        let greeting = self.greeting(Dialect::SocketIo, &membership, None).await?;
+        Ok(Entered { membership, greeting })
+    }
+
     async fn settle(&self, membership: &mut Membership) -> Result<(), Refusal> {
-        // Checked again, now that it is counted: others may have joined since, and a drain may have begun,
-        // which closes whoever has joined before it looks.
+        // A drain may have begun, which closes whoever has joined before it looks.
         if self.drain.is_closing() {
             return Err(Refusal::draining());
-        }
-        if self.limits.max_connections.is_some_and(|limit| self.hub.connections() > limit) {
-            return Err(Refusal::full());
         }
         let (user, rank) = (membership.user().clone(), membership.rank());
         let limit = self.limits.max_connections_per_user;
@@ -160,5 +175,24 @@ impl Gateway {
         })?;
         membership.stands(&since.summary);
         Ok(Greeting { resume, since: Some(since) })
+    }
+}
+
+impl Door for Gateway {
+    fn enter<'a>(
+        &'a self,
+        identity: &'a Identity,
+        address: Address,
+    ) -> Pin<Box<dyn Future<Output = Result<Entered, Denied>> + 'a>> {
+        Box::pin(async move {
+            self.enter_open(identity, address).await.map_err(|refusal| {
+                self.metrics.rejected(refusal.code);
+                tracing::info!(code = refusal.code, "connection refused after its opening");
+                match refusal.code {
+                    "user_limit" => Denied::Refused(refusal.message),
+                    _ => Denied::Later,
+                }
+            })
+        })
     }
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Gateway, Refusal, inbox, openapi, origin, publish, stream};
+use super::{Gateway, Refusal, inbox, openapi, origin, polling, publish, stream};
 use crate::broker::Away;
 use crate::config::Origins;
 use crate::notification::UserId;
@@ -20,6 +20,7 @@ const MAX_BODY: usize = 16 * 1024 * 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) fn configure(config: &mut web::ServiceConfig, origins: Origins) {
+    polling::configure(config, &origins);
     config
         .service(
             web::scope("/api")
@@ -39,15 +40,18 @@ pub(super) fn configure(config: &mut web::ServiceConfig, origins: Origins) {
 }
 
 /// Pages of allowed origins may call the API; the same rule as for sockets.
-fn cors(origins: Origins) -> Cors {
-    Cors::default()
-        .allowed_origin_fn(move |from, head| {
-            let host = head.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-            origin::is_allowed(from.to_str().ok(), host, &origins)
-        })
+fn cors(allowed: Origins) -> Cors {
+    origins(allowed)
         .allowed_methods([Method::GET, Method::POST, Method::DELETE])
         .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE, stream::LAST_EVENT_ID])
         .max_age(3600)
+}
+
+pub(super) fn origins(origins: Origins) -> Cors {
+    Cors::default().allowed_origin_fn(move |from, head| {
+        let host = head.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+        origin::is_allowed(from.to_str().ok(), host, &origins)
+    })
 }
 
 async fn not_found() -> Result<HttpResponse, Refusal> {

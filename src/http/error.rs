@@ -71,6 +71,11 @@ impl Refusal {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "full", "this replica holds all it may").later(5)
     }
 
+    pub(super) fn unauthenticated() -> Self {
+        let text = "too many Socket.IO connections have not shown a valid token yet";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unauthenticated", text).later(5)
+    }
+
     pub(super) fn redis_away() -> Self {
         let text = "notifications cannot be heard at the moment";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "redis_away", text).later(2)

@@ -10,9 +10,11 @@ mod inbox;
 mod openapi;
 pub mod ops;
 mod origin;
+mod polling;
 mod publish;
 mod resume;
 pub mod server;
+mod socketio;
 mod stream;
 mod throttle;
 mod upgrade;
@@ -34,6 +36,7 @@ use crate::drain::Drain;
 use crate::hub::Hub;
 use crate::inbox::Inbox;
 use crate::recovery::Recovery;
+use crate::socket::Sessions;
 use crate::telemetry::Metrics;
 
 /// What requests are answered with.
@@ -50,6 +53,8 @@ pub struct Gateway {
     pub(crate) publish: config::Publish,
     pub(crate) origins: Origins,
     pub(crate) limits: config::Limits,
+    pub(crate) socketio: config::SocketIo,
+    pub(crate) sessions: Arc<Sessions>,
 }
 
 impl Gateway {

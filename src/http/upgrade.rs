@@ -6,20 +6,22 @@ use std::time::{Duration, Instant};
 
 use actix_codec::Framed;
 use actix_http::{HttpMessage, Request, h1, ws};
-use actix_web::http::header;
+use actix_web::ResponseError;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::admission::Admitted;
 use super::wire::Wire;
-use super::{Gateway, Refusal, first_frame, head, resume};
+use super::{Gateway, Refusal, first_frame, head, resume, socketio};
 use crate::auth::{AuthError, carrier};
 use crate::dialect::{Dialect, SUBPROTOCOL};
 use crate::socket::Lane;
 
 /// How long a client may take to accept our answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Answers one upgrade request; the connection goes on in its lane.
 pub(super) async fn upgrade(
@@ -32,6 +34,9 @@ pub(super) async fn upgrade(
     let parts = framed.into_parts();
     let Some(mut stream) = parts.io.into_stream() else { return };
     let mut early = parts.read_buf;
+    if socketio::PATHS.contains(&request.path()) {
+        return socketio::upgrade(&gateway, &lane, &request, stream, early).await;
+    }
     let admitted = admit(&gateway, &lane, &request, &mut stream, &mut early).await;
     match admitted {
         Ok(Some((admitted, answered))) => {
@@ -52,7 +57,10 @@ pub(super) async fn upgrade(
         Err(refusal) => {
             gateway.refused(&refusal, request.uri(), request.peer_addr());
             // Whether the client hears it is its own affair.
-            timeout(ANSWER_TIMEOUT, answer(&mut stream, &refusal)).await.ok();
+            let response = ResponseError::error_response(&refusal);
+            let body = refusal.body();
+            let told = answer(&mut stream, response.status(), response.headers(), &body);
+            timeout(ANSWER_TIMEOUT, told).await.ok();
         }
     }
 }
@@ -110,7 +118,7 @@ async fn admit(
 }
 
 /// The 101 (RFC 6455 §4.2.2).
-fn switching(request: &Request) -> String {
+pub(super) fn switching(request: &Request) -> String {
     let key = request.headers().get(header::SEC_WEBSOCKET_KEY);
     let accept = ws::hash_key(key.map_or(&[][..], |key| key.as_bytes()));
     let offered = head::list(request.head(), header::SEC_WEBSOCKET_PROTOCOL);
@@ -124,20 +132,20 @@ fn switching(request: &Request) -> String {
     )
 }
 
-async fn answer(stream: &mut TcpStream, refusal: &Refusal) -> std::io::Result<()> {
-    let response = actix_web::ResponseError::error_response(refusal);
-    let body = refusal.body();
-    let mut head = format!(
-        "HTTP/1.1 {}\r\nconnection: close\r\ncontent-length: {}\r\n",
-        refusal.status,
-        body.len()
-    );
-    for (name, value) in response.headers() {
+pub(super) async fn answer(
+    stream: &mut TcpStream,
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &str,
+) -> std::io::Result<()> {
+    let mut head =
+        format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+    for (name, value) in headers {
         let value = value.to_str().unwrap_or_default();
         head.extend([name.as_str(), ": ", value, "\r\n"]);
     }
     head.push_str("\r\n");
-    head.push_str(&body);
+    head.push_str(body);
     stream.write_all(head.as_bytes()).await?;
     stream.shutdown().await?;
     // Until the peer has closed too: closing over unread input would reset what it should read.

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
-use std::future::{Ready, ready as at_once};
+use std::future::{Ready, poll_fn, ready as at_once};
 use std::io::{Error, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
@@ -61,6 +61,25 @@ impl Handle {
     /// `taker` is dropped.
     pub(super) fn taken_by(&self, taker: impl FnOnce(TcpStream) + 'static) -> TakenOver {
         TakenOver { slot: self.0.clone(), taker: Some(Box::new(taker)) }
+    }
+}
+
+impl Handle {
+    /// Returns when the client has closed its side of the connection. Only for whoever the dispatcher polls:
+    /// it has to be woken for input too.
+    pub(super) async fn gone(&self) {
+        poll_fn(|context| {
+            let Some(slot) = self.0.upgrade() else { return Poll::Ready(()) };
+            let stream = slot.stream.borrow();
+            let Some(stream) = &*stream else { return Poll::Ready(()) };
+            let mut byte = [0; 1];
+            match stream.poll_peek(context, &mut ReadBuf::new(&mut byte)) {
+                // The next request, early: it lives.
+                Poll::Ready(Ok(1..)) | Poll::Pending => Poll::Pending,
+                Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(()),
+            }
+        })
+        .await;
     }
 }
 

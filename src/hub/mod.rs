@@ -211,6 +211,22 @@ impl Hub {
         self.connections()
     }
 
+    /// As [`broadcast`](Self::broadcast), but not for these users; how many sockets it is for.
+    pub fn broadcast_but(&self, except: &[&str], parcel: &Arc<Parcel>, batch: &mut Batch) -> usize {
+        if except.is_empty() {
+            return self.broadcast(parcel, batch);
+        }
+        let mut sockets = 0;
+        for shard in &self.shards {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            for (_, entry) in shard.iter().filter(|(user, _)| !except.contains(&user.as_str())) {
+                entry.address(parcel, batch);
+                sockets += entry.members.len();
+            }
+        }
+        sockets
+    }
+
     /// Ends every socket of `user` on this replica; how many there were.
     pub fn close(&self, user: &str, reason: CloseReason) -> usize {
         let mut batch = Batch::new(self.lanes());

@@ -92,6 +92,22 @@ impl Outbox {
         dropped
     }
 
+    /// The first frame.
+    pub fn first(&self) -> Option<&Bytes> {
+        self.items.front().map(|item| &item.frame)
+    }
+
+    /// Takes the first frame, of which nothing is written, with its notification.
+    pub fn pop(&mut self) -> Option<(Bytes, Option<Arc<Parcel>>)> {
+        debug_assert!(self.written == 0);
+        let Item { frame, parcel } = self.items.pop_front()?;
+        self.bytes -= frame.len();
+        if self.items.is_empty() {
+            *self = Self::default();
+        }
+        Some((frame, parcel))
+    }
+
     /// Drops everything; how many notifications that were.
     pub fn clear(&mut self) -> usize {
         std::mem::take(self).items.iter().filter(|item| item.parcel.is_some()).count()

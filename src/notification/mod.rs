@@ -57,6 +57,12 @@ pub enum Invalid {
     /// The payload names a user that its target is not, be it another one or everyone.
     #[error("user_id contradicts the channel it was published on")]
     WrongUser,
+    /// From a Socket.IO server: neither msgpack nor JSON, or not what its adapter says.
+    #[error("the message is none of a Socket.IO adapter")]
+    Malformed,
+    /// From a Socket.IO server: arguments with binary data, which JSON does not have.
+    #[error("the event has binary data")]
+    Binary,
     /// The target's user cannot be a user id.
     #[error("{0}")]
     UserId(#[from] UserIdError),
@@ -64,7 +70,8 @@ pub enum Invalid {
 
 impl Invalid {
     /// Every label there is, so that a counter can exist before its first event.
-    pub const LABELS: [&'static str; 4] = ["not_an_object", "too_large", "wrong_user", "user_id"];
+    pub const LABELS: [&'static str; 6] =
+        ["not_an_object", "too_large", "wrong_user", "malformed", "binary", "user_id"];
 
     /// One of [`LABELS`](Self::LABELS).
     pub fn label(self) -> &'static str {
@@ -72,6 +79,8 @@ impl Invalid {
             Self::NotAnObject => "not_an_object",
             Self::TooLarge { .. } => "too_large",
             Self::WrongUser => "wrong_user",
+            Self::Malformed => "malformed",
+            Self::Binary => "binary",
             Self::UserId(_) => "user_id",
         }
     }

@@ -31,6 +31,16 @@ pub enum CloseReason {
     Replaced,
     /// The tenth bad frame in a row was a command too many for its second.
     RateLimit,
+    /// Against the protocols of Socket.IO.
+    BadPacket,
+    /// Binary data, of which Socket.IO clients have no use here.
+    Binary,
+    /// A Socket.IO client subscribed without a valid token.
+    TokenRefused,
+    /// A Socket.IO client had shown no valid token in time.
+    Unauthenticated,
+    /// Redis or the keys of tokens are away.
+    Away,
 }
 
 struct Row {
@@ -46,7 +56,7 @@ const fn row(code: u16, text: &'static str, label: &'static str, reconnect: bool
 
 impl CloseReason {
     /// Every reason there is, for tables and tests.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 20] = [
         Self::Normal,
         Self::Gone,
         Self::Protocol,
@@ -62,6 +72,11 @@ impl CloseReason {
         Self::PongTimeout,
         Self::Replaced,
         Self::RateLimit,
+        Self::BadPacket,
+        Self::Binary,
+        Self::TokenRefused,
+        Self::Unauthenticated,
+        Self::Away,
     ];
 
     #[rustfmt::skip]
@@ -82,6 +97,11 @@ impl CloseReason {
             Self::PongTimeout    => row(1006, "", "pong_timeout", true),
             Self::Replaced       => row(4009, "replaced by a newer connection", "replaced", false),
             Self::RateLimit      => row(4029, "too many commands", "rate_limit", true),
+            Self::BadPacket      => row(1002, "not Socket.IO 5 over Engine.IO 4", "bad_packet", false),
+            Self::Binary         => row(1003, "binary data is not understood", "binary", false),
+            Self::TokenRefused   => row(4001, "no valid token", "token_refused", false),
+            Self::Unauthenticated => row(4001, "no valid token in time", "unauthenticated", false),
+            Self::Away           => row(1013, "try again later", "away", true),
         }
     }
 
@@ -103,6 +123,11 @@ impl CloseReason {
     /// The metrics' `reason`.
     pub const fn label(self) -> &'static str {
         self.row().label
+    }
+
+    /// Whether a Socket.IO client is told to stay away: about its user, not about its connection.
+    pub const fn is_verdict(self) -> bool {
+        matches!(self.code(), 4001 | 4003 | 4009)
     }
 
     /// Whether a client may reconnect as it is.

@@ -4,6 +4,7 @@ mod close;
 mod heartbeat;
 mod manners;
 mod moment;
+mod talk;
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ pub use close::CloseReason;
 pub use heartbeat::{Beat, Heartbeat, Rhythm};
 pub use manners::{Manners, Verdict};
 pub use moment::{Moment, millis};
+pub use talk::{Next, Talk, Token, Turn};
 
 use crate::dialect::{Command, Dialect, Message};
 
@@ -26,6 +28,8 @@ const COMMENT_INTERVAL: u64 = 15_000;
 pub struct Rules {
     /// When the peers of WebSockets are pinged and given up.
     pub rhythm: Rhythm,
+    /// The same for clients of Socket.IO, which are told of it.
+    pub socketio: Rhythm,
     /// On one connection, where a second's worth may come at once; `None`: unlimited.
     pub commands_per_second: Option<u32>,
 }
@@ -36,7 +40,9 @@ impl Rules {
     pub fn rhythm_of(&self, dialect: Dialect) -> Rhythm {
         match dialect {
             Dialect::Sse => Rhythm { ping_interval: COMMENT_INTERVAL, pong_timeout: u64::MAX },
-            Dialect::Envelope | Dialect::Campanile | Dialect::Bare => self.rhythm,
+            Dialect::Envelope | Dialect::Campanile | Dialect::Bare | Dialect::SocketIo => {
+                self.rhythm
+            }
         }
     }
 }
@@ -185,6 +191,27 @@ impl Session {
     /// An error frame that costs the client nothing.
     pub fn refuse(&self, code: &str, text: &str, reference: Option<&RawValue>) -> Option<String> {
         self.dialect.write(&Message::Error { code, text, reference })
+    }
+
+    /// Whose token it is became known after the opening, or is known no more.
+    pub fn set_expiry(&mut self, expires: Option<Moment>) {
+        self.expires = expires;
+        self.warned = false;
+    }
+
+    /// Whether one more command fits the rate.
+    pub fn admit(&mut self, rules: &Rules, now: Moment) -> bool {
+        self.manners.admit(now, rules.commands_per_second)
+    }
+
+    /// It sent what it may.
+    pub fn well_behaved(&mut self) {
+        self.manners.good();
+    }
+
+    /// It sent what it may not.
+    pub fn misbehaved(&mut self) -> Verdict {
+        self.manners.bad()
     }
 
     /// What has become due by `now`.

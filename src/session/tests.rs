@@ -2,6 +2,7 @@ use super::*;
 
 const RULES: Rules = Rules {
     rhythm: Rhythm { ping_interval: 54_000, pong_timeout: 60_000 },
+    socketio: Rhythm { ping_interval: 25_000, pong_timeout: 45_000 },
     commands_per_second: Some(20),
 };
 

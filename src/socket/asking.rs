@@ -10,7 +10,7 @@ use crate::inbox::{Answer, Failure};
 use crate::notification::UserId;
 
 /// Commands of one connection that may be under way; Redis answers in a millisecond, or within 3 s not.
-const MAX_ASKING: u8 = 8;
+pub(super) const MAX_ASKING: u8 = 8;
 
 impl Conn {
     /// Does `command` in the inbox and answers.

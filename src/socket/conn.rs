@@ -5,22 +5,24 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::SmallVec;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio_util::time::delay_queue;
 
 use super::Lane;
 use super::catching::Catching;
+use super::engine::Engine;
 use super::frame::Reader;
 use super::framing::{self, Framing};
 use crate::delivery::Parcel;
-use crate::dialect::{Dialect, Message};
+use crate::dialect::{Dialect, Form, Message, Namespace};
 use crate::hub::{Address, Membership, Outbox};
 use crate::notification::Cursor;
 use crate::session::{CloseReason, Moment, Session};
 
 /// How long a peer that was told to go has to close too, in milliseconds.
-const CLOSE_LINGER: u64 = 2_000;
+pub(super) const CLOSE_LINGER: u64 = 2_000;
 
 /// A socket and what is known of its peer.
 pub struct Conn {
@@ -48,6 +50,8 @@ pub(super) struct State {
     pub(super) floor: Cursor,
     /// There until what the client had missed is replayed.
     pub(super) catching: Option<Box<Catching>>,
+    /// Only of Socket.IO.
+    pub(super) engine: Option<Box<Engine>>,
     /// Commands under way in the inbox.
     pub(super) asking: u8,
     /// Notifications handed over completely.
@@ -56,12 +60,14 @@ pub(super) struct State {
 
 impl Conn {
     pub(super) fn new(address: Address, dialect: Dialect) -> Self {
+        // One of Socket.IO is open before it is anybody's, and hears nothing until then.
+        let catching = (dialect != Dialect::SocketIo).then(Box::default);
         Self {
             address,
             dialect,
             stream: OnceCell::new(),
             timer: RefCell::default(),
-            state: State { catching: Some(Box::default()), ..State::default() }.into(),
+            state: State { catching, ..State::default() }.into(),
         }
     }
 
@@ -83,8 +89,26 @@ impl Conn {
         if let Some((cursor, count)) = parcel.gap().filter(|_| self.dialect.greets()) {
             return self.tell_gap(lane, cursor, count);
         }
+        if self.dialect == Dialect::SocketIo {
+            return self.deliver_to_namespaces(lane, parcel);
+        }
         if let Some(frame) = parcel.frame(self.dialect.form()) {
             self.send(lane, frame, Some(parcel));
+        }
+    }
+
+    /// As an event in every namespace in which the client has subscribed.
+    fn deliver_to_namespaces(self: &Rc<Self>, lane: &Rc<Lane>, parcel: &Arc<Parcel>) {
+        let state = self.state.borrow();
+        let Some(engine) = &state.engine else { return };
+        let subscribed: SmallVec<[Namespace; 2]> = engine.talk.subscribed().collect();
+        drop(state);
+        // It is one delivery, wherever the page hears it.
+        let mut counted = Some(parcel);
+        for namespace in subscribed {
+            if let Some(frame) = parcel.frame(Form::of_namespace(namespace)) {
+                self.send(lane, frame, counted.take());
+            }
         }
     }
 
@@ -110,14 +134,37 @@ impl Conn {
             lane.rig.metrics.queued(queued, state.outbox.bytes());
             lane.rig.metrics.dropped(reason.label(), dropped);
         }
+        let farewell = state.engine.as_ref().map(|engine| engine.talk.farewell(reason));
         drop(state);
         drop(membership);
-        if reason.is_sent() {
+        for packet in farewell.into_iter().flatten() {
+            self.send_last(lane, self.framing().message(&packet));
+        }
+        if self.is_polling() {
+            self.close_polling(lane, reason);
+        } else if reason.is_sent() {
             self.send_last(lane, framing::close(self.dialect, reason));
             lane.set_timer(self, lane.now().after(CLOSE_LINGER));
         } else {
             self.cut();
         }
+    }
+
+    /// Whether it is one that has no stream, but polls.
+    pub(super) fn is_polling(&self) -> bool {
+        self.stream.get().is_none() && self.state.borrow().engine.is_some()
+    }
+
+    /// Sets the timer for what is due next.
+    pub(super) fn keep_deadlines(&self, lane: &Lane) {
+        let state = self.state.borrow();
+        let Some(session) = state.session.as_ref().filter(|_| state.ending.is_none()) else {
+            return;
+        };
+        let due = session.deadline(&lane.rig.rules);
+        let limbo = state.engine.as_ref().and_then(|engine| engine.talk.limbo());
+        drop(state);
+        lane.set_timer(self, limbo.map_or(due, |limbo| limbo.min(due)));
     }
 
     /// Advises a client that knows how to listen, then closes for a restart.
@@ -144,17 +191,23 @@ impl Conn {
         // The timer that has just expired is no longer in the queue.
         *self.timer.borrow_mut() = None;
         let mut state = self.state.borrow_mut();
-        if state.ending.is_some() {
+        if let Some(reason) = state.ending {
             drop(state);
-            return self.cut();
+            return if self.is_polling() { self.over(lane, reason) } else { self.cut() };
+        }
+        let now = lane.now();
+        let limbo = state.engine.as_ref().and_then(|engine| engine.talk.limbo());
+        if limbo.is_some_and(|limbo| now >= limbo) {
+            drop(state);
+            return self.close(lane, CloseReason::Unauthenticated);
         }
         let Some(session) = &mut state.session else { return };
-        let due = session.on_deadline(&lane.rig.rules, lane.now());
+        let due = session.on_deadline(&lane.rig.rules, now);
         drop(state);
         if let Some(reason) = due.close {
             return self.close(lane, reason);
         }
-        lane.set_timer(self, due.next);
+        lane.set_timer(self, limbo.map_or(due.next, |limbo| limbo.min(due.next)));
         if due.ping {
             self.send(lane, &framing::ping(self.dialect), None);
         }
@@ -172,9 +225,13 @@ impl Conn {
         if let Some(catching) = state.catching.take() {
             catching.end(metrics, reason);
         }
-        let (membership, opened, sent) = (state.membership.take(), state.opened, state.sent);
+        let (membership, engine) = (state.membership.take(), state.engine.take());
+        let (opened, sent) = (state.opened.take(), state.sent);
         drop(state);
         drop(membership);
+        if let Some(engine) = engine {
+            engine.end();
+        }
         if let Some(key) = self.timer.borrow_mut().take() {
             lane.forget_timer(key);
         }

@@ -51,6 +51,24 @@ pub fn close(code: u16, reason: &str) -> Bytes {
     control(CLOSE, &payload)
 }
 
+/// The payloads of whole frames that this server made; those never have a mask.
+pub fn payloads(mut frames: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (header, rest) = frames.split_at_checked(2)?;
+        let extended = match header[1] {
+            126 => 2,
+            127 => 8,
+            _ => 0,
+        };
+        let (number, rest) = rest.split_at_checked(extended)?;
+        let long = number.iter().fold(0, |sum, &byte| (sum << 8) | usize::from(byte));
+        let length = if extended == 0 { usize::from(header[1]) } else { long };
+        let (payload, rest) = rest.split_at_checked(length)?;
+        frames = rest;
+        Some(payload)
+    })
+}
+
 fn control(opcode: u8, payload: &[u8]) -> Bytes {
     let payload = &payload[..payload.len().min(125)];
     let (header, length) = header(opcode, payload.len());

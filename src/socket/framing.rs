@@ -24,7 +24,9 @@ impl Framing {
     /// The framing of clients of `form`.
     pub fn of(form: Form) -> Self {
         match form {
-            Form::Envelope | Form::Campanile | Form::Bare => Self::WebSocket,
+            Form::Envelope | Form::Campanile | Form::Bare | Form::SocketIo | Form::SocketIoRoot => {
+                Self::WebSocket
+            }
             Form::Sse => Self::Chunked,
         }
     }
@@ -46,7 +48,7 @@ impl Framing {
 /// Shows the peer, and every proxy on the way, that the connection lives.
 pub(super) fn ping(dialect: Dialect) -> Bytes {
     match dialect.comment() {
-        Some(comment) => Framing::Chunked.message(comment),
+        Some(comment) => Framing::of(dialect.form()).message(comment),
         None => frame::ping(),
     }
 }

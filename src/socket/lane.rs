@@ -8,9 +8,10 @@ use std::time::{Duration, SystemTime};
 
 use prometheus::local::LocalHistogram;
 use slab::Slab;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::time::{DelayQueue, delay_queue};
 
+use super::engine::{Call, Door, MAX_CALLS, Sessions};
 use super::{Clock, Conn, Seat, drain};
 use crate::auth::{Identity, Verifier};
 use crate::delivery::Parcel;
@@ -42,9 +43,20 @@ pub struct Rig {
     /// Clock skew that tokens are forgiven.
     pub(crate) leeway: Duration,
     pub(crate) clock: Clock,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) door: Arc<dyn Door>,
+    /// How long a connection of Socket.IO may be without a valid token.
+    pub(crate) auth_timeout: u64,
+    /// Between two `TEST_NOTIFICATION`; zero: there is none.
+    pub(crate) test_interval: Duration,
 }
 
 impl Rig {
+    /// What a client may say at a time, in bytes.
+    pub fn max_frame_bytes(&self, dialect: Dialect) -> usize {
+        self.max_frame_bytes.unwrap_or(dialect.default_max_frame_bytes())
+    }
+
     /// When a connection with this identity must end. The leeway that let a token in lets it stay.
     pub fn expiry(&self, identity: &Identity) -> Option<Moment> {
         let expires_at = identity.expires_at?;
@@ -62,6 +74,8 @@ pub struct Lane {
     generations: RefCell<u32>,
     timers: RefCell<DelayQueue<Address>>,
     timer_set: Notify,
+    /// Where requests for connections of Socket.IO go.
+    pub(super) calls: mpsc::Sender<Call>,
     pub(super) buffer: RefCell<Box<[u8]>>,
     /// Merged into the shared histograms once per batch of letters.
     pub(super) delivery: RefCell<LocalHistogram>,
@@ -72,12 +86,15 @@ impl Lane {
     /// Starts the lane of this worker. Must be called on the worker's thread.
     pub fn start(rig: Arc<Rig>) -> Rc<Self> {
         let (number, mailbox) = rig.hub.add_lane();
+        let (calls, called) = mpsc::channel(MAX_CALLS);
+        let test_interval = rig.test_interval;
         let lane = Rc::new(Self {
             number,
             conns: RefCell::default(),
             generations: RefCell::default(),
             timers: RefCell::default(),
             timer_set: Notify::new(),
+            calls,
             buffer: RefCell::new(vec![0; READ_BUFFER].into()),
             delivery: RefCell::new(rig.metrics.delivery_seconds.local()),
             publish_to_delivery: RefCell::new(rig.metrics.publish_to_delivery_seconds.local()),
@@ -85,6 +102,10 @@ impl Lane {
         });
         actix_rt::spawn(lane.clone().read_mail(mailbox));
         actix_rt::spawn(lane.clone().keep_time());
+        actix_rt::spawn(lane.clone().take_calls(called));
+        if !test_interval.is_zero() {
+            actix_rt::spawn(lane.clone().send_test_notifications(test_interval));
+        }
         lane
     }
 
@@ -102,6 +123,11 @@ impl Lane {
 
     /// Takes a slot for a connection that is about to open.
     pub fn seat(self: &Rc<Self>, dialect: Dialect) -> Seat {
+        Seat::new(self.clone(), self.slot(dialect))
+    }
+
+    /// The same, of a connection that is open.
+    pub(super) fn slot(&self, dialect: Dialect) -> Rc<Conn> {
         let mut generations = self.generations.borrow_mut();
         *generations = generations.wrapping_add(1);
         let mut conns = self.conns.borrow_mut();
@@ -113,7 +139,7 @@ impl Lane {
         };
         let conn = Rc::new(Conn::new(address, dialect));
         vacant.insert(conn.clone());
-        Seat::new(self.clone(), conn)
+        conn
     }
 
     /// The connection at `address`, unless it has gone.

@@ -8,6 +8,7 @@ mod catching;
 mod clock;
 mod conn;
 mod drain;
+mod engine;
 pub mod frame;
 mod framing;
 mod lane;
@@ -18,6 +19,9 @@ mod writing;
 pub use catching::Greeting;
 pub use clock::Clock;
 pub use conn::Conn;
+pub use engine::{
+    Denied, Door, Entered, Found, Polled, Posted, Sessions, Stranger, Ticket, Welcome,
+};
 pub use framing::Framing;
 pub use lane::{Lane, Rig};
 pub use seat::Seat;

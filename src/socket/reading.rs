@@ -59,6 +59,8 @@ impl Drop for ReadLoop {
 /// What the frames of one read lead to, once the state is no longer borrowed.
 enum Deed {
     React(Reaction),
+    /// Of Engine.IO.
+    Packet(String),
     Pong(Vec<u8>),
     Leave,
 }
@@ -71,12 +73,13 @@ impl Conn {
             return true;
         }
         let rig = &lane.rig;
-        let limit = rig.max_frame_bytes.unwrap_or(self.dialect.default_max_frame_bytes());
+        let limit = rig.max_frame_bytes(self.dialect);
         let now = lane.now();
         let mut deeds: Vec<Deed> = Vec::new();
         let mut state = self.state.borrow_mut();
         let mut reader = std::mem::take(&mut state.reader);
         let ending = state.ending.is_some();
+        let is_socketio = state.engine.is_some();
         let Some(session) = &mut state.session else { return false };
         session.heard(now);
         let result = reader.feed(bytes, limit, |inbound| {
@@ -84,6 +87,10 @@ impl Conn {
                 return true;
             }
             let deed = match inbound {
+                Inbound::Text(text) if is_socketio => Deed::Packet(text.to_owned()),
+                Inbound::Binary if is_socketio => {
+                    Deed::React(Reaction { say: None, then: Then::Close(CloseReason::Binary) })
+                }
                 Inbound::Text(text) => Deed::React(session.on_text(text, &rig.rules, now)),
                 Inbound::Binary => Deed::React(session.on_binary()),
                 Inbound::Ping(payload) => Deed::Pong(payload.to_vec()),
@@ -128,6 +135,7 @@ impl Conn {
                 }
                 true
             }
+            Deed::Packet(text) => self.on_packet(lane, &text) || self.act(lane, Deed::Leave),
             Deed::Pong(payload) => {
                 self.send(lane, &frame::pong(&payload), None);
                 true

@@ -53,6 +53,8 @@ impl Conn {
                 lane.rig.metrics.queued(0, frame.len() - written);
                 if start {
                     actix_rt::spawn(self.clone().flush(lane.clone()));
+                } else if !open {
+                    self.answer_poll(lane);
                 }
             }
             Err(_full) => {

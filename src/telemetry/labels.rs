@@ -13,11 +13,13 @@ pub enum Source {
     Capture,
     /// Taken from the queue.
     Amqp,
+    /// Emitted by a Socket.IO server or emitter.
+    Adapter,
 }
 
 impl Source {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Pubsub, Self::Log, Self::Http, Self::Capture, Self::Amqp];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Pubsub, Self::Log, Self::Http, Self::Capture, Self::Amqp, Self::Adapter];
 
     /// The metric's `source`.
     pub(crate) fn label(self) -> &'static str {
@@ -27,6 +29,7 @@ impl Source {
             Self::Http => "http",
             Self::Capture => "capture",
             Self::Amqp => "amqp",
+            Self::Adapter => "adapter",
         }
     }
 }

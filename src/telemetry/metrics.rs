@@ -68,6 +68,8 @@ metrics! {
     handshake_seconds: Histogram = "campanile_handshake_seconds" buckets SLOW;
     /// Notifications that came in and are valid.
     notifications_received: IntCounterVec = "campanile_notifications_received_total" ["source"];
+    /// Events of Socket.IO servers that are no notifications and came in for Socket.IO clients.
+    events_received: IntCounter = "campanile_events_received_total";
     /// Payloads dropped because they are no notification.
     notifications_invalid: IntCounterVec = "campanile_notifications_invalid_total" ["source", "reason"];
     /// Notifications written to a socket.
@@ -94,12 +96,16 @@ metrics! {
     mails_due: IntGauge = "campanile_mails_due";
     /// From the moment when a mail was due to its first try that succeeded.
     mail_delay_seconds: Histogram = "campanile_mail_delay_seconds" buckets LATE;
+    /// Socket.IO connections that have shown no valid token yet.
+    socketio_unauthenticated: IntGauge = "campanile_socketio_unauthenticated";
     /// Bytes in the outboxes of sockets that do not take them yet.
     send_queue_bytes: IntGauge = "campanile_send_queue_bytes";
     /// Deliveries handed to the workers and not yet written or queued.
     mailbox_letters: IntGauge = "campanile_mailbox_letters";
     /// 1 while every local user's channel is subscribed.
     redis_connected: IntGauge = "campanile_redis_connected";
+    /// Answers to Socket.IO servers with the sharded adapter; `result` is `ok`, `dropped` or `away`.
+    adapter_answers: IntCounterVec = "campanile_adapter_answers_total" ["result"];
     /// Subscribing connections that had to be replaced.
     redis_reconnects: IntCounter = "campanile_redis_reconnects_total";
     /// User channels subscribed.
@@ -139,6 +145,9 @@ impl Metrics {
         }
         for mailed in Mailed::ALL {
             metrics.mails.with_label_values(&[mailed.label()]);
+        }
+        for result in ["ok", "dropped", "away"] {
+            metrics.adapter_answers.with_label_values(&[result]);
         }
         for source in Source::ALL {
             metrics.notifications_received.with_label_values(&[source.label()]);

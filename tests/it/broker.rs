@@ -6,10 +6,10 @@ use std::time::Duration;
 use campanile::broker::log::{Change, Count, Retention};
 use campanile::broker::memory::Memory;
 use campanile::broker::redis::{Channels, Redis, Setup};
-use campanile::broker::{Broker, Captured, Census, Logged, Sink};
+use campanile::broker::{Broker, Captured, Census, Emitted, Logged, Sink};
 use campanile::config::{self, PubSub};
 use campanile::hub::{Address, Hub, Membership};
-use campanile::notification::{Target, UserId};
+use campanile::notification::{Invalid, Target, UserId};
 use campanile::telemetry::Metrics;
 
 use crate::support::redis::Redis as Server;
@@ -48,6 +48,14 @@ impl Sink for Recorder {
 
     fn oversized(&mut self, target: Target<'_>) {
         self.0.lock().unwrap().push(format!("{target:?} oversized"));
+    }
+
+    fn emitted(&mut self, emitted: &Emitted<'_>) {
+        self.0.lock().unwrap().push(format!("{emitted:?}"));
+    }
+
+    fn misunderstood(&mut self, reason: Invalid) {
+        self.0.lock().unwrap().push(format!("misunderstood: {reason}"));
     }
 
     fn flush(&mut self) {}

@@ -2,6 +2,7 @@
 #![recursion_limit = "256"]
 #![expect(clippy::unwrap_used, reason = "the lint spares only the functions marked as tests")]
 
+mod adapter;
 mod admission;
 mod api;
 mod architecture;
@@ -32,9 +33,14 @@ mod replica_loss;
 mod resume;
 mod sentinel;
 mod sharded;
+mod socketio;
+mod socketio_fuzz;
+mod socketio_limits;
+mod socketio_polling;
 mod sockets;
 mod stream;
 mod stream_ends;
 mod subscribed;
 mod support;
 mod topologies;
+mod tradepulse;

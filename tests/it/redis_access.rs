@@ -28,6 +28,10 @@ const OF_SENTINELS: &str = "-@all +sentinel|get-master-addr-by-name";
 const IN_CLUSTER: &str = "+cluster|slots +asking";
 /// What it needs besides there for sharded pub/sub.
 const SHARDED: &str = "+ssubscribe +sunsubscribe +spublish";
+/// What it needs besides to hear Socket.IO's Redis adapter.
+const CLASSIC_ADAPTER: &str = "&socket.io#/ws#user:*:notifications# &socket.io#/ws# \
+    &socket.io#/#user:*:notifications# &socket.io#/# &socket.io-request#/ws# &socket.io-request#/#";
+const SHARDED_ADAPTER: &str = "&socket.io#/ws#* &socket.io#/#* +ssubscribe +sunsubscribe +spublish";
 
 #[test]
 fn the_readme_lists_the_rights_that_are_enough() {
@@ -37,6 +41,10 @@ fn the_readme_lists_the_rights_that_are_enough() {
     assert!(block.split_whitespace().eq(RIGHTS.split_whitespace()), "{block}");
     for more in [WITH_MAIL, WITH_SENTINEL, OF_SENTINELS, IN_CLUSTER, SHARDED] {
         assert!(readme.contains(&format!("`{more}`")), "{more}");
+    }
+    let page = include_str!("../../docs/socketio-adapter.md");
+    for more in [CLASSIC_ADAPTER, SHARDED_ADAPTER] {
+        assert!(page.contains(&format!("```\n{more}\n```")), "{more}");
     }
 }
 
@@ -208,6 +216,39 @@ async fn a_user_who_may_not_subscribe_is_told_so_and_is_served_once_the_right_is
     let mut client = Client::bare(&gateway, "42").await;
     assert_eq!(redis.publish("user:42:notifications", r#"{"id":1}"#).await, 1);
     assert_eq!(client.next_json_within(Duration::from_secs(5)).await["id"], 1);
+}
+
+#[tokio::test]
+async fn hearing_the_socket_io_adapter_takes_its_channels_and_no_more() {
+    for (kind, rights) in [
+        ("classic", format!("{RIGHTS} {CLASSIC_ADAPTER}")),
+        ("sharded", format!("{RIGHTS} {SHARDED_ADAPTER}")),
+    ] {
+        let redis = Redis::builder().user("bell", PASSWORD, &rights).start().await;
+        let builder = Gateway::builder().redis(&redis).env("CAMPANILE_SOCKETIO_ADAPTER", kind);
+        let gateway = builder.clone().start().await;
+        let client = Client::bare(&gateway, "42").await;
+        eventually("it captures", PATIENCE, async || {
+            gateway.stderr_so_far().contains("capturing for users who are offline")
+        })
+        .await;
+        let checked = builder.args(&["check"]).run().await;
+        assert!(checked.status.success(), "{checked:?}");
+        let fine = "Redis: may subscribe to the channels of the Socket.IO adapter";
+        assert!(checked.stdout.contains(fine), "{checked:?}");
+        client.close().await;
+        let denied = redis.cli(&["ACL", "LOG"]).await;
+        assert_eq!(denied, "", "the rights are not enough: {denied}");
+
+        let redis = Redis::builder().user("bell", PASSWORD, RIGHTS).start().await;
+        let builder = Gateway::builder().redis(&redis).env("CAMPANILE_SOCKETIO_ADAPTER", kind);
+        let checked = builder.args(&["check"]).run().await;
+        assert_eq!(checked.status.code(), Some(1), "{checked:?}");
+        let problem = "may not subscribe to the channels of the Socket.IO adapter";
+        let line = checked.stdout.lines().find(|line| line.contains(problem));
+        println!("{kind}: {}", line.unwrap_or_default());
+        assert!(line.is_some_and(|line| line.contains("no permissions")), "{checked:?}");
+    }
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Order;
+use super::adapter::{self, Answers, Said};
 use super::channels::{Channels, Heard};
 use super::connect::Node;
 use super::heard;
@@ -17,7 +18,8 @@ use super::nodes::Nodes;
 use super::resp::Reply;
 use super::wire::{Ended, Wire};
 use crate::broker::{Captured, Interest, Link, Logged, Sink};
-use crate::notification::{Target, UserId};
+use crate::config::SocketIoAdapter;
+use crate::notification::{Invalid, Target, UserId};
 use crate::telemetry::Metrics;
 
 /// Channels in one SUBSCRIBE: 400,000 a second, where one by one it is 20,000.
@@ -81,6 +83,8 @@ pub(super) struct Bus {
     pub(super) max_payload_bytes: usize,
     /// Told when a replica that captured has left.
     pub(super) vacancy: Arc<Notify>,
+    /// To servers that take a replica for one of their kind.
+    pub(super) answers: Option<Answers>,
     /// Whether to say SSUBSCRIBE.
     pub(super) is_sharded: bool,
     /// Users whose channel was lost while the link stayed, and is not confirmed again yet.
@@ -133,6 +137,8 @@ impl Bus {
         self.interest.link_up();
         self.probes.start_over();
         wire.subscribe(self.own_channels().into_iter()).await?;
+        wire.subscribe_as(self.adapter_words().0, self.channels.namespaces().into_iter()).await?;
+        wire.subscribe_as("PSUBSCRIBE", self.channels.requests().into_iter()).await?;
         let everyone = self.interest.everyone();
         tracing::debug!(users = everyone.len(), "subscribing anew");
         self.subscribe(wire, &everyone).await?;
@@ -183,6 +189,8 @@ impl Bus {
             let names: Vec<String> =
                 users.iter().map(|user| self.channels.user(user.as_str())).collect();
             wire.unsubscribe(&names).await?;
+            let rooms: Vec<String> = self.channels.rooms(users).collect();
+            wire.unsubscribe_as(self.adapter_words().1, &rooms).await?;
             self.metrics.redis_subscriptions.sub(i64::try_from(users.len()).unwrap_or_default());
         }
         Ok(())
@@ -190,6 +198,9 @@ impl Bus {
 
     async fn subscribe(&mut self, wire: &mut Wire, users: &[UserId]) -> Result<(), Ended> {
         for users in users.chunks(SUBSCRIBE_BATCH) {
+            // Before the users' own channels: Redis confirms in this order, so that the confirmation of the
+            // own one is that of all.
+            wire.subscribe_as(self.adapter_words().0, self.channels.rooms(users)).await?;
             wire.subscribe(users.iter().map(|user| self.channels.user(user.as_str()))).await?;
             while wire.unconfirmed > MAX_UNCONFIRMED {
                 let read = timeout(SILENCE, wire.read()).await;
@@ -235,14 +246,22 @@ impl Bus {
                         let number = std::str::from_utf8(payload).ok().and_then(|n| n.parse().ok());
                         self.probes.returned.fetch_max(number.unwrap_or(0), Ordering::Relaxed);
                     }
+                    place @ (Heard::Room { .. } | Heard::Namespace(_) | Heard::Requests(_)) => {
+                        self.adapter(place, name, payload);
+                    }
                     Heard::Unknown => {}
                 }
             }
             Reply::Oversized { channel, skip } => {
                 wire.skip = skip;
                 let name = std::str::from_utf8(channel).unwrap_or_default();
-                if let Heard::Published(target) = self.channels.heard(name) {
-                    self.sink.oversized(target);
+                match self.channels.heard(name) {
+                    Heard::Published(target) => self.sink.oversized(target),
+                    Heard::Room { .. } | Heard::Namespace(_) | Heard::Requests(_) => {
+                        let limit = self.max_payload_bytes;
+                        self.sink.misunderstood(Invalid::TooLarge { limit });
+                    }
+                    Heard::Control | Heard::Probe | Heard::Unknown => {}
                 }
             }
             Reply::Subscribed(channel) => self.confirmed(wire, channel),
@@ -252,6 +271,22 @@ impl Bus {
             Reply::Ok | Reply::Other | Reply::Error(_) => {}
         }
         Ok(())
+    }
+
+    fn adapter(&mut self, place: Heard<'_>, channel: &str, payload: &[u8]) {
+        let (sink, answers) = (&mut self.sink, &self.answers);
+        let understood = adapter::understand(place, channel, payload, |said| match said {
+            Said::Emitted(emitted) => sink.emitted(emitted),
+            Said::Disconnect(user) => sink.disconnect(user),
+            Said::Asked { channel, answer } => {
+                if let Some(answers) = answers {
+                    answers.give((*channel).to_owned(), (*answer).to_owned());
+                }
+            }
+        });
+        if let Err(reason) = understood {
+            sink.misunderstood(reason);
+        }
     }
 
     fn user(&mut self, user: &str, channel: &str, payload: &[u8]) {
@@ -303,6 +338,14 @@ impl Bus {
             Ok(Order::Vacancy {}) => self.vacancy.notify_one(),
             Ok(Order::Nothing {}) => {}
             Err(_) => tracing::warn!("an order from another replica is not understood"),
+        }
+    }
+
+    /// How to subscribe to the Socket.IO adapter's channels, and how to leave them.
+    fn adapter_words(&self) -> (&'static str, &'static str) {
+        match self.channels.adapter() {
+            SocketIoAdapter::Sharded => ("SSUBSCRIBE", "SUNSUBSCRIBE"),
+            SocketIoAdapter::Off | SocketIoAdapter::Classic => ("SUBSCRIBE", "UNSUBSCRIBE"),
         }
     }
 

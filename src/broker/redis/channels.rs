@@ -4,10 +4,18 @@ use std::borrow::Cow;
 
 use super::slots::{SLOTS, slot};
 use super::tags::Tags;
-use crate::notification::Target;
+use crate::config::SocketIoAdapter;
+use crate::notification::{Target, UserId};
 
 /// Placeholder in the template of user channels.
 const USER: &str = "{user_id}";
+
+/// What the names of the Socket.IO adapter begin with; its `key` or `channelPrefix`, if nobody changes it.
+const SOCKET_IO: &str = "socket.io";
+/// Namespaces in which is emitted to our users.
+const NAMESPACES: [&str; 2] = ["/ws", "/"];
+/// What stands around the user in the name of a room.
+const ROOM: (&str, &str) = ("user:", ":notifications");
 
 /// Channel and key names of one installation.
 #[derive(Clone, Debug)]
@@ -17,6 +25,7 @@ pub struct Channels {
     broadcast: String,
     prefix: String,
     in_cluster: bool,
+    adapter: SocketIoAdapter,
 }
 
 /// What a channel's name means.
@@ -27,6 +36,15 @@ pub(super) enum Heard<'a> {
     Control,
     /// From one replica to itself.
     Probe,
+    /// Emitted to one room of a Socket.IO namespace.
+    Room {
+        namespace: &'a str,
+        user: &'a str,
+    },
+    /// Emitted to several rooms of this Socket.IO namespace, or to all of it.
+    Namespace(&'a str),
+    /// From one Socket.IO server of this namespace to the others.
+    Requests(&'a str),
     Unknown,
 }
 
@@ -40,7 +58,15 @@ impl Channels {
             broadcast: broadcast.to_owned(),
             prefix: prefix.to_owned(),
             in_cluster: false,
+            adapter: SocketIoAdapter::Off,
         }
+    }
+
+    /// Also those on which Socket.IO servers publish.
+    #[must_use]
+    pub fn with_adapter(mut self, adapter: SocketIoAdapter) -> Self {
+        self.adapter = adapter;
+        self
     }
 
     /// The same names for a cluster, where the keys of one script must share a slot.
@@ -82,7 +108,64 @@ impl Channels {
         format!("{}probe:{replica}", self.prefix)
     }
 
+    /// Which of the Socket.IO adapter's channels there are.
+    pub(super) fn adapter(&self) -> SocketIoAdapter {
+        self.adapter
+    }
+
+    /// Where a Socket.IO server publishes what is for one user alone.
+    pub(super) fn room(namespace: &str, user: &str) -> String {
+        let (before, after) = ROOM;
+        [SOCKET_IO, "#", namespace, "#", before, user, after, "#"].concat()
+    }
+
+    /// Where a Socket.IO server with the sharded adapter waits for answers.
+    pub(super) fn answers(namespace: &str, server: &str) -> String {
+        [SOCKET_IO, "#", namespace, "#", server, "#"].concat()
+    }
+
+    /// The rooms' channels of these users; none without an adapter.
+    pub(super) fn rooms<'a>(&'a self, users: &'a [UserId]) -> impl Iterator<Item = String> + 'a {
+        let namespaces = if self.adapter == SocketIoAdapter::Off { &[][..] } else { &NAMESPACES };
+        namespaces.iter().flat_map(move |namespace| {
+            users.iter().map(|user| Self::room(namespace, user.as_str()))
+        })
+    }
+
+    /// Where Socket.IO servers publish what is for more than one room.
+    pub(super) fn namespaces(&self) -> Vec<String> {
+        let namespaces = if self.adapter == SocketIoAdapter::Off { &[][..] } else { &NAMESPACES };
+        namespaces.iter().map(|namespace| format!("{SOCKET_IO}#{namespace}#")).collect()
+    }
+
+    /// Patterns that match where Socket.IO servers ask something of each other. Not as channels: such
+    /// subscribers are servers, and whoever asks waits for an answer of each. Of sharded ones there are none,
+    /// for their requests are among what they emit.
+    pub(super) fn requests(&self) -> Vec<String> {
+        if self.adapter != SocketIoAdapter::Classic {
+            return Vec::new();
+        }
+        NAMESPACES.iter().map(|namespace| format!("{SOCKET_IO}-request#{namespace}#")).collect()
+    }
+
+    /// Patterns that all channels match on which Socket.IO servers publish for users. There are none for
+    /// sharded channels.
+    pub(super) fn every_room(&self) -> Vec<String> {
+        if self.adapter != SocketIoAdapter::Classic {
+            return Vec::new();
+        }
+        let both =
+            |namespace: &&str| [Self::room(namespace, "*"), format!("{SOCKET_IO}#{namespace}#")];
+        NAMESPACES.iter().flat_map(both).collect()
+    }
+
     pub(super) fn heard<'a>(&self, channel: &'a str) -> Heard<'a> {
+        // First, for a template may be so wide that it fits these too.
+        if self.adapter != SocketIoAdapter::Off
+            && let Some(heard) = of_socket_io(channel)
+        {
+            return heard;
+        }
         if channel == self.broadcast {
             return Heard::Published(Target::Broadcast);
         }
@@ -198,6 +281,34 @@ impl Channels {
     }
 }
 
+/// What a channel of the Socket.IO adapter is for; `None`: for somebody else, or it is none.
+fn of_socket_io(channel: &str) -> Option<Heard<'_>> {
+    let rest = channel.strip_prefix(SOCKET_IO)?;
+    let (is_request, rest) = match rest.strip_prefix("-request#") {
+        Some(rest) => (true, rest),
+        None => (false, rest.strip_prefix('#')?),
+    };
+    let (namespace, room) = rest.split_once('#')?;
+    if !NAMESPACES.contains(&namespace) {
+        return None;
+    }
+    match (is_request, room) {
+        (true, "") => Some(Heard::Requests(namespace)),
+        (false, "") => Some(Heard::Namespace(namespace)),
+        (false, room) => {
+            let user = user_of_room(room.strip_suffix('#')?)?;
+            Some(Heard::Room { namespace, user })
+        }
+        (true, _) => None,
+    }
+}
+
+/// Whose room has this name.
+pub(super) fn user_of_room(room: &str) -> Option<&str> {
+    let (before, after) = ROOM;
+    room.strip_prefix(before)?.strip_suffix(after)
+}
+
 /// `text` as a pattern that only it matches.
 fn literally(text: &str) -> String {
     text.chars().fold(String::new(), |mut pattern, letter| {
@@ -264,6 +375,44 @@ mod tests {
             let key = &channels.inbox(user)[0];
             let due = channels.mail_due_of(key);
             assert_eq!((slot(&due), channels.mail_dues().contains(&due)), (slot(key), true));
+        }
+    }
+
+    #[test]
+    fn channels_of_the_adapter_are_made_and_read_back() {
+        let channels = |adapter| Channels::new("{user_id}", "b", "c:").with_adapter(adapter);
+        let classic = channels(SocketIoAdapter::Classic);
+        for user in ["42", "a#b", "ü", "user::notifications"] {
+            for namespace in NAMESPACES {
+                let name = Channels::room(namespace, user);
+                assert_eq!(classic.heard(&name), Heard::Room { namespace, user }, "{name}");
+            }
+        }
+        let [ws, root] = NAMESPACES.map(Heard::Namespace);
+        let requests = NAMESPACES.map(Heard::Requests);
+        let heard = |channels: &Channels| {
+            let names = [channels.namespaces(), channels.requests()].concat();
+            names.iter().map(|name| format!("{:?}", channels.heard(name))).collect::<Vec<_>>()
+        };
+        let text = |heard: &[Heard<'_>]| heard.iter().map(|h| format!("{h:?}")).collect::<Vec<_>>();
+        assert_eq!(heard(&classic), text(&[ws, root, requests[0], requests[1]]));
+        assert_eq!(heard(&channels(SocketIoAdapter::Sharded)), text(&[ws, root]));
+        assert_eq!(
+            classic.every_room(),
+            [
+                "socket.io#/ws#user:*:notifications#",
+                "socket.io#/ws#",
+                "socket.io#/#user:*:notifications#",
+                "socket.io#/#"
+            ]
+        );
+        let off = channels(SocketIoAdapter::Off);
+        assert!(heard(&off).is_empty() && off.every_room().is_empty());
+        let users = [UserId::new("42").unwrap()];
+        assert_eq!((off.rooms(&users).count(), classic.rooms(&users).count()), (0, 2));
+        for other in ["socket.io#/admin#", "socket.io#/ws#trades#", "socket.io-response#/ws#", "x"]
+        {
+            assert_eq!(classic.heard(other), Heard::Published(Target::User(other)), "{other}");
         }
     }
 

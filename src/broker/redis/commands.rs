@@ -61,6 +61,12 @@ impl Commands {
         self.run::<(u64,)>("publish", vec![call]).await.map(|_| ())
     }
 
+    /// Says each on its channel, sharded whatever the replicas themselves use.
+    pub(super) async fn publish_sharded(&self, items: &[(String, String)]) -> Result<(), Away> {
+        let calls = items.iter().map(|(channel, text)| keyed("SPUBLISH", channel, &[text]));
+        self.run::<Vec<u64>>("publish", calls.collect()).await.map(|_| ())
+    }
+
     pub(super) async fn probe(&self, replica: &str, number: u64) -> Result<(), Away> {
         let call = self.saying(&self.channels.probe(replica), &number.to_string());
         self.run::<(u64,)>("publish", vec![call]).await.map(|_| ())

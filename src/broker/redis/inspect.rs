@@ -2,11 +2,14 @@
 
 use redis::{InfoDict, Value};
 
+use super::channels::Channels;
 use super::commands::{Commands, keyed};
 use super::connect::Node;
 use super::nodes::{COMMAND_TIMEOUT, Call};
 use super::slots::{Map, SLOTS, slot};
 use crate::broker::Away;
+use crate::config::SocketIoAdapter;
+use crate::notification::UserId;
 
 /// Name of the replica, and of the user, in whose place is asked.
 const NAME: &str = "campanile-check";
@@ -63,6 +66,10 @@ impl Commands {
             ("subscribe", self.measured("check", self.may_subscribe(&map)).await),
             ("run scripts", self.may_run_scripts(&map).await),
         ];
+        if self.channels.adapter() != SocketIoAdapter::Off {
+            let result = self.measured("check", self.may_hear_adapter(&map)).await;
+            tried.push(("subscribe to the channels of the Socket.IO adapter", result));
+        }
         if inbox {
             tried.push(("register the function", self.may_register(&map).await));
         }
@@ -98,10 +105,36 @@ impl Commands {
         Ok(())
     }
 
+    /// With sharded channels only what is no cluster gets here.
+    async fn may_hear_adapter(&self, map: &Map) -> Result<(), Away> {
+        let rooms = [UserId::new(NAME).map_err(|error| Away(error.to_string()))?];
+        let channels = self.channels.namespaces().into_iter().chain(self.channels.rooms(&rooms));
+        let channels: Vec<String> = channels.collect();
+        for node in map.masters() {
+            if self.channels.adapter() == SocketIoAdapter::Sharded {
+                // Not a pooled one: it can do nothing else from here on.
+                let mut connection = self.nodes.topology.door.ask(node, COMMAND_TIMEOUT).await?;
+                let answers = Channels::answers("/ws", NAME);
+                redis::cmd("SPUBLISH").arg(answers).arg("").exec_async(&mut connection).await?;
+                redis::cmd("SSUBSCRIBE").arg(&channels).exec_async(&mut connection).await?;
+                continue;
+            }
+            let client = redis::Client::open(self.nodes.topology.door.info(node))?;
+            let mut pubsub = client.get_async_pubsub().await?;
+            pubsub.subscribe(&channels).await?;
+            pubsub.psubscribe(self.channels.requests()).await?;
+        }
+        Ok(())
+    }
+
     async fn may_capture(&self, map: &Map) -> Result<(), Away> {
         for node in map.masters() {
             let client = redis::Client::open(self.nodes.topology.door.info(node))?;
-            client.get_async_pubsub().await?.psubscribe(self.channels.every_user()).await?;
+            let mut pubsub = client.get_async_pubsub().await?;
+            pubsub.psubscribe(self.channels.every_user()).await?;
+            for pattern in self.channels.every_room() {
+                pubsub.psubscribe(pattern).await?;
+            }
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 //! task that tells how many sockets each user has here (`presence`). Two of them listen to all users
 //! (`capture`). `topology` knows where Redis is.
 
+mod adapter;
 mod bus;
 mod capture;
 mod channels;
@@ -40,6 +41,7 @@ use super::{Away, Census, Claim, Interest, Link, Record, Sink};
 use crate::config;
 use crate::notification::{Target, UserId};
 use crate::telemetry::Metrics;
+use adapter::Answers;
 use bus::{Bus, Probes};
 use log::Log;
 use mail::Mail;
@@ -111,6 +113,8 @@ impl Redis {
                 vacancy: vacancy.clone(),
             })
         });
+        let is_asked = commands.channels.adapter() == config::SocketIoAdapter::Sharded;
+        let answers = is_asked.then(|| Answers::start(commands.clone(), metrics.clone()));
         let bus = Bus {
             nodes: commands.nodes.clone(),
             channels: commands.channels.clone(),
@@ -122,6 +126,7 @@ impl Redis {
             metrics,
             max_payload_bytes,
             vacancy,
+            answers,
             is_sharded: commands.is_sharded(),
             doubted: HashSet::new(),
         };

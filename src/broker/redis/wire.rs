@@ -131,13 +131,30 @@ impl Wire {
         &mut self,
         channels: impl Iterator<Item = String>,
     ) -> Result<(), Ended> {
+        self.subscribe_as("SUBSCRIBE", channels).await
+    }
+
+    /// With another word, such as `PSUBSCRIBE`; a link that is no shard's has one list of all.
+    pub(super) async fn subscribe_as(
+        &mut self,
+        word: &str,
+        channels: impl Iterator<Item = String>,
+    ) -> Result<(), Ended> {
         let names: Vec<String> = channels.collect();
         self.unconfirmed += names.len();
-        self.send_named("SUBSCRIBE", &names).await
+        self.send_named(word, &names).await
     }
 
     pub(super) async fn unsubscribe(&mut self, names: &[String]) -> Result<(), Ended> {
-        self.send_named("UNSUBSCRIBE", names).await
+        self.unsubscribe_as("UNSUBSCRIBE", names).await
+    }
+
+    pub(super) async fn unsubscribe_as(
+        &mut self,
+        word: &str,
+        names: &[String],
+    ) -> Result<(), Ended> {
+        self.send_named(word, names).await
     }
 
     async fn send_named(&mut self, command: &str, names: &[String]) -> Result<(), Ended> {

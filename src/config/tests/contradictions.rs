@@ -127,6 +127,35 @@ fn mail_wants_a_sender_and_an_inbox() {
 }
 
 #[test]
+fn the_socket_io_adapter_wants_a_redis_whose_one_link_hears_it_all() {
+    let [classic, sharded] =
+        ["classic", "sharded"].map(|kind| ("CAMPANILE_SOCKETIO_ADAPTER", kind));
+    let at = |url| ("CAMPANILE_REDIS_URL", url);
+    let cluster = at("redis+cluster://cache");
+    for url in ["redis://cache", "redis+sentinel://cache/m"] {
+        let kind = |variable| read(&[variable, at(url)]).unwrap().0.socketio_adapter;
+        assert_eq!(kind(classic), SocketIoAdapter::Classic);
+        assert_eq!(kind(sharded), SocketIoAdapter::Sharded);
+    }
+    assert!(read(&[classic, cluster]).is_ok());
+    let (pubsub, tagged) =
+        (("CAMPANILE_PUBSUB", "sharded"), ("CAMPANILE_CHANNEL", "user:{{user_id}}:n"));
+    for (variables, text) in [
+        (&[classic][..], "there is no Redis"),
+        (&[sharded, cluster], "is the address of a cluster"),
+        (&[classic, cluster, pubsub, tagged], "together with --pubsub (CAMPANILE_PUBSUB) sharded"),
+        (&[sharded, cluster, pubsub, tagged], "together with --pubsub (CAMPANILE_PUBSUB) sharded"),
+    ] {
+        let found = problems(variables);
+        assert!(found[0].contains(text) && found.len() == 1, "{variables:?}: {found:#?}");
+        assert!(
+            found[0].contains("--socketio-adapter (CAMPANILE_SOCKETIO_ADAPTER): "),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
 fn listeners_may_share_an_address_or_a_port_but_not_both() {
     for (public, ops) in [
         ("127.0.0.1:0", "127.0.0.1:0"),

@@ -23,6 +23,8 @@ fn every_default_is_the_documented_one() {
     assert_eq!(config.channels.user, "user:{user_id}:notifications");
     assert_eq!(config.channels.broadcast, "broadcast:notifications");
 
+    assert_eq!(config.socketio_adapter, SocketIoAdapter::Off);
+
     assert_eq!(config.auth.secrets, []);
     assert_eq!(config.auth.public_key_file, None);
     assert_eq!(config.auth.jwks_url, None);
@@ -65,6 +67,11 @@ fn every_default_is_the_documented_one() {
     let (with_queue, _) = read(&[AMQP]).unwrap();
     let amqp = with_queue.amqp.unwrap();
     assert_eq!((amqp.queue.as_str(), amqp.prefetch, amqp.ca_file), ("notifications", 256, None));
+    assert_eq!(config.socketio.ping_interval, Duration::from_secs(25));
+    assert_eq!(config.socketio.ping_timeout, Duration::from_secs(20));
+    assert_eq!(config.socketio.auth_timeout, Duration::from_secs(10));
+    assert_eq!(config.socketio.max_unauthenticated, 4096);
+    assert_eq!(config.socketio.test_interval, Duration::ZERO);
 
     assert_eq!(config.drain.delay, Duration::from_secs(5));
     assert_eq!(config.drain.window, Duration::from_secs(20));
@@ -98,6 +105,7 @@ const GOOD: &[Good] = &[
     ("CAMPANILE_REDIS_GRACE", "0", |c| format!("{:?}", c.redis.grace), "0ns"),
     ("CAMPANILE_REDIS_GRACE", "1m 30s", |c| format!("{:?}", c.redis.grace), "90s"),
     ("CAMPANILE_PUBSUB", "classic", |c| format!("{:?}", c.redis.pubsub), "Classic"),
+    ("CAMPANILE_SOCKETIO_ADAPTER", "off", |c| format!("{:?}", c.socketio_adapter), "Off"),
     ("CAMPANILE_CHANNEL", "user:{{user_id}}:notifications", |c| c.channels.user.clone(), "user:{{user_id}}:notifications"),
     ("CAMPANILE_BROADCAST_CHANNEL", "user::notifications", |c| c.channels.broadcast.clone(), "user::notifications"),
     ("CAMPANILE_JWT_SECRET", "first-secret-of-a-rotation,-second-secret-of-it", |c| exposed(&c.auth.secrets), "first-secret-of-a-rotation|-second-secret-of-it"),
@@ -131,6 +139,11 @@ const GOOD: &[Good] = &[
     ("CAMPANILE_CAPTURE", "false", |c| c.inbox.capture.to_string(), "false"),
     ("CAMPANILE_MAIL_AFTER", "90s", |c| format!("{:?}", c.mail.after), "Some(90s)"),
     ("CAMPANILE_MAIL_FROM", "a@b.example", |c| c.mail.sender.is_some().to_string(), "false"),
+    ("CAMPANILE_SOCKETIO_PING_INTERVAL", "100ms", |c| format!("{:?}", c.socketio.ping_interval), "100ms"),
+    ("CAMPANILE_SOCKETIO_PING_TIMEOUT", "5s", |c| format!("{:?}", c.socketio.ping_timeout), "5s"),
+    ("CAMPANILE_SOCKETIO_AUTH_TIMEOUT", "1m", |c| format!("{:?}", c.socketio.auth_timeout), "60s"),
+    ("CAMPANILE_SOCKETIO_MAX_UNAUTHENTICATED", "1", |c| c.socketio.max_unauthenticated.to_string(), "1"),
+    ("CAMPANILE_TEST_NOTIFICATION_INTERVAL", "60s", |c| format!("{:?}", c.socketio.test_interval), "60s"),
     ("CAMPANILE_DRAIN_DELAY", "0", |c| format!("{:?}", c.drain.delay), "0ns"),
     ("CAMPANILE_DRAIN_DELAY", "0s", |c| format!("{:?}", c.drain.delay), "0ns"),
     ("CAMPANILE_DRAIN_WINDOW", "365d", |c| format!("{:?}", c.drain.window), "31536000s"),
@@ -142,6 +155,7 @@ const GOOD: &[Good] = &[
 
 #[rustfmt::skip]
 const BAD: &[(&str, &str, &str)] = &[
+    ("CAMPANILE_SOCKETIO_ADAPTER", "on", "is none of off, classic and sharded"),
     ("CAMPANILE_INBOX_SIZE", "10001", "is out of range"),
     ("CAMPANILE_INBOX_TTL", "0", "has no unit"),
     ("CAMPANILE_CAPTURE", "yes", "is neither true nor false"),
@@ -232,6 +246,11 @@ const BAD: &[(&str, &str, &str)] = &[
     ("CAMPANILE_MAIL_GIVE_UP", "never", "no duration"),
     ("CAMPANILE_MAIL_UNSUBSCRIBE", "http://app.example.com", "does not begin with https://"),
     ("CAMPANILE_MAIL_UNSUBSCRIBE", "mailto:a@b.example?subject=no more", "an address cannot have"),
+    ("CAMPANILE_SOCKETIO_PING_INTERVAL", "25", "has no unit"),
+    ("CAMPANILE_SOCKETIO_PING_TIMEOUT", "0s", "out of range"),
+    ("CAMPANILE_SOCKETIO_AUTH_TIMEOUT", "soon", "no duration"),
+    ("CAMPANILE_SOCKETIO_MAX_UNAUTHENTICATED", "0", "out of range"),
+    ("CAMPANILE_TEST_NOTIFICATION_INTERVAL", "60", "has no unit"),
     ("CAMPANILE_DRAIN_DELAY", "-5s", "no duration"),
     ("CAMPANILE_DRAIN_WINDOW", "20", "has no unit"),
     ("CAMPANILE_AMQP_URL", "", "is empty"),

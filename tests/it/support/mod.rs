@@ -6,6 +6,7 @@
 
 pub(crate) mod client;
 pub(crate) mod cluster;
+pub(crate) mod engineio;
 pub(crate) mod garbage;
 pub(crate) mod gateway;
 pub(crate) mod handshake;

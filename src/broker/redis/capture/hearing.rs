@@ -9,7 +9,8 @@ use tokio::time::Instant;
 use super::held::{Held, Plain};
 use super::lease::Role;
 use crate::broker::Record;
-use crate::broker::redis::channels::{self, Channels};
+use crate::broker::redis::adapter::{self, Said};
+use crate::broker::redis::channels::{Channels, Heard as Place};
 use crate::broker::redis::heard::{self, Heard};
 use crate::broker::redis::resp::Reply;
 use crate::broker::redis::wire::{Ended, Wire};
@@ -60,40 +61,60 @@ impl Hearing {
     fn take(&mut self, wire: &mut Wire, reply: &Reply<'_>) -> Result<(), Ended> {
         match *reply {
             Reply::Message { channel, payload } => {
-                if let Some((user, name)) = self.user(channel) {
-                    self.hear(user, name, payload);
+                if let Ok(name) = std::str::from_utf8(channel) {
+                    self.hear(name, payload);
                 }
             }
             Reply::Oversized { channel, skip } => {
                 wire.skip = skip;
-                if self.user(channel).is_some() {
+                let name = std::str::from_utf8(channel).unwrap_or_default();
+                if let Place::Published(Target::User(_))
+                | Place::Room { .. }
+                | Place::Namespace(_) = self.channels.heard(name)
+                {
                     self.invalid(Invalid::TooLarge { limit: self.max_payload_bytes });
                 }
             }
-            Reply::Subscribed(_) => wire.unconfirmed = 0,
+            Reply::Subscribed(_) => wire.unconfirmed = wire.unconfirmed.saturating_sub(1),
             Reply::Unsubscribed(_) | Reply::Ok | Reply::Other => {}
             Reply::Error(text) => return Err(format!("Redis said: {text}")),
         }
         Ok(())
     }
 
-    /// Whose channel it is, and its name. What is for everyone is in nobody's log.
-    fn user<'a>(&self, channel: &'a [u8]) -> Option<(&'a str, &'a str)> {
-        let name = std::str::from_utf8(channel).ok()?;
-        match self.channels.heard(name) {
-            channels::Heard::Published(Target::User(user)) => Some((user, name)),
-            _ => None,
+    /// What is for everyone is in nobody's log.
+    fn hear(&mut self, channel: &str, payload: &[u8]) {
+        match self.channels.heard(channel) {
+            Place::Published(Target::User(user)) => self.published(user, channel, payload),
+            place @ (Place::Room { .. } | Place::Namespace(_)) => {
+                let heard = adapter::understand(place, channel, payload, |said| {
+                    if let Said::Emitted(emitted) = said
+                        && let (Target::User(user), Some(payload)) =
+                            (emitted.target, emitted.notification())
+                    {
+                        self.hold(user, emitted.channel, payload.as_bytes());
+                    }
+                });
+                if let Err(reason) = heard {
+                    self.invalid(reason);
+                }
+            }
+            _ => {}
         }
     }
 
-    fn hear(&mut self, user: &str, channel: &str, payload: &[u8]) {
+    fn published(&mut self, user: &str, channel: &str, payload: &[u8]) {
         match heard::read(payload) {
             Heard::Logged { id, .. } | Heard::Captured { id, .. } => self.held.forget(user, id),
             Heard::Changed { .. } => {}
-            Heard::Plain | Heard::Garbled => match self.plain(user, channel, payload) {
-                Ok(plain) => self.held.hold(plain),
-                Err(reason) => self.invalid(reason),
-            },
+            Heard::Plain | Heard::Garbled => self.hold(user, channel, payload),
+        }
+    }
+
+    fn hold(&mut self, user: &str, channel: &str, payload: &[u8]) {
+        match self.plain(user, channel, payload) {
+            Ok(plain) => self.held.hold(plain),
+            Err(reason) => self.invalid(reason),
         }
     }
 

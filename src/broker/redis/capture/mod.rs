@@ -67,7 +67,7 @@ pub(super) struct Parts {
 
 struct Capture {
     nodes: Arc<Nodes>,
-    pattern: String,
+    patterns: Vec<String>,
     replica: String,
     leases: Leases,
     recorder: Arc<dyn Record>,
@@ -84,7 +84,7 @@ pub(super) fn start(parts: Parts) -> Handle {
     let (stop, stops) = mpsc::channel(1);
     let capture = Capture {
         nodes,
-        pattern: channels.every_user(),
+        patterns: std::iter::once(channels.every_user()).chain(channels.every_room()).collect(),
         leases: Leases::new(commands, replica.clone()),
         replica,
         recorder: recorder.clone(),
@@ -154,8 +154,7 @@ impl Capture {
     async fn serve(&mut self) -> Result<(), Ended> {
         let (mut wire, node) = Wire::open(&self.nodes).await?;
         let mut map = self.nodes.watch();
-        wire.send(&[b"PSUBSCRIBE", self.pattern.as_bytes()]).await?;
-        wire.unconfirmed = 1;
+        wire.subscribe_as("PSUBSCRIBE", self.patterns.iter().cloned()).await?;
         // First to hear, then to hold: whoever has a lease listens.
         let confirmed = async {
             while wire.unconfirmed > 0 {

@@ -1,0 +1,47 @@
+"""A page of Ulens as python-socketio: connects, subscribes, prints what happens, emits what it is told.
+
+python ulens.py <url> <token> <transports, comma-separated>
+"""
+
+import json
+import sys
+
+import socketio
+
+url, token, transports = sys.argv[1:]
+client = socketio.Client(reconnection_delay=0.2, reconnection_delay_max=0.5)
+
+
+def say(event, **rest):
+    print(json.dumps({"event": event, **rest}), flush=True)
+
+
+@client.on("connect", namespace="/ws")
+def connect():
+    say("connect", id=client.get_sid("/ws"), transport=client.transport())
+    client.emit("SUBSCRIBE_NOTIFICATIONS", namespace="/ws", callback=lambda answer: say("subscribed", answer=answer))
+
+
+@client.on("disconnect", namespace="/ws")
+def disconnect(reason):
+    say("disconnect", reason=reason)
+
+
+@client.on("*", namespace="/ws")
+def event(name, *args):
+    say(name, args=args)
+
+
+client.connect(url, auth={"token": token}, namespaces=["/ws"], transports=transports.split(","))
+for line in sys.stdin:
+    told = json.loads(line)
+    if told.get("close"):
+        client.disconnect()
+        break
+    name = told["emit"]
+    client.emit(
+        name,
+        *told.get("args", []),
+        namespace="/ws",
+        callback=lambda answer, name=name: say("ack", of=name, answer=answer),
+    )
