@@ -52,7 +52,7 @@ pub enum Taken {
 /// An entry that was taken to be mailed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ticket {
-    /// Proves to the broker who has it; changes with every [`Broker::hold`].
+    /// Proves to the broker who has it; changes with every [`Broker::hold_mail`].
     pub token: u64,
     /// When the entry was appended, in milliseconds since 1970 of the broker's clock.
     pub at: u64,

@@ -33,7 +33,14 @@ async fn in_a_cluster_what_stays_unread_is_mailed_whatever_slot_its_user_has() {
     sink.recipients_become(2 * USERS + 1, LONG).await;
     let mails = in_the_end(&replicas[1], &sink).await;
     assert_eq!(mails.len(), 2 * USERS + 1, "{:?}", mails.iter().map(Mail::to).collect::<Vec<_>>());
+    for replica in &replicas {
+        let (metrics, labels) = (replica.metrics().await, [("command", "mail")]);
+        let of = |part| metrics.value(&format!("campanile_redis_command_seconds_{part}"), &labels);
+        println!("mail: {:.0} pipelines in {:.1} s", of("count"), of("sum"));
+    }
     for node in cluster.nodes() {
+        let stats = node.cli(&["INFO", "commandstats"]).await;
+        println!("{:?}", stats.lines().find(|line| line.contains("cmdstat_evalsha:")));
         let errors = node.cli(&["INFO", "errorstats"]).await;
         assert!(!errors.contains("CROSSSLOT"), "{errors}");
     }
