@@ -12,13 +12,13 @@ use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, B
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, Consumer};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use super::backoff::Backoff;
 use super::dead::{self, Condemned};
-use super::identity::Nameless;
 use super::ledger::Ledger;
 use super::link::{self, Trouble, answer};
 use super::message::{self, Poison, Read};
@@ -77,7 +77,6 @@ type Attempt = Pin<Box<dyn Future<Output = (Vec<Parcel>, Vec<Result<(), Away>>)>
 
 pub(super) struct Session<'a> {
     shared: &'a Shared,
-    nameless: &'a mut Nameless,
     channel: Channel,
     consumer: Consumer,
     /// For measuring; a refusal closes it, and nothing else.
@@ -93,6 +92,7 @@ pub(super) struct Session<'a> {
     has_failed: bool,
     condemned: mpsc::Sender<Condemned>,
     buried: mpsc::Receiver<u64>,
+    undertaker: JoinHandle<()>,
     /// Messages with the undertaker.
     dying: HashSet<u64>,
     one_by_one: Option<usize>,
@@ -101,11 +101,7 @@ pub(super) struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// Connects, sees to the queues and begins to consume.
-    pub(super) async fn start(
-        shared: &'a Shared,
-        nameless: &'a mut Nameless,
-        appetite: Appetite,
-    ) -> Result<Self, Trouble> {
+    pub(super) async fn start(shared: &'a Shared, appetite: Appetite) -> Result<Self, Trouble> {
         let queue = &shared.config.queue;
         let connection = shared.door.connect("campanile: ingest").await?;
         for name in [queue.clone(), link::dead(queue)] {
@@ -129,11 +125,11 @@ impl<'a> Session<'a> {
         let consumer = answer(format!("cannot consume the queue {queue}"), consuming).await?;
         let (condemned, to_bury) = mpsc::channel(usize::from(prefetch));
         let (tell, buried) = mpsc::channel(usize::from(prefetch));
-        tokio::spawn(dead::bury(shared.door.clone(), link::dead(queue), to_bury, tell));
+        let burying = dead::bury(shared.door.clone(), link::dead(queue), to_bury, tell);
+        let undertaker = tokio::spawn(burying);
         tracing::info!(server = %shared.door, queue, prefetch, "consuming");
         Ok(Self {
             shared,
-            nameless,
             channel,
             consumer,
             gauge: None,
@@ -146,6 +142,7 @@ impl<'a> Session<'a> {
             has_failed: false,
             condemned,
             buried,
+            undertaker,
             dying: HashSet::new(),
             one_by_one: (appetite == Appetite::OneByOne).then_some(ONE_BY_ONE),
             connection,
@@ -233,7 +230,7 @@ impl<'a> Session<'a> {
         }
         self.ledger.add(delivery.delivery_tag, delivery.data.len());
         metrics.amqp_in_hand_messages.set(i64::try_from(self.ledger.len()).unwrap_or(i64::MAX));
-        match message::read(&delivery, self.shared.max_payload_bytes, self.nameless) {
+        match message::read(&delivery, self.shared.max_payload_bytes) {
             Ok(read) => self.waiting.push_back(Parcel { delivery, read }),
             Err(poison) => self.condemn(delivery, poison),
         }
@@ -345,6 +342,13 @@ impl<'a> Session<'a> {
             self.shared.metrics.amqp_queue_messages.set(i64::from(messages));
             self.gauge = Some(channel);
         }
+    }
+}
+
+/// What it has not moved by then is handed out again.
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        self.undertaker.abort();
     }
 }
 
