@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -13,7 +14,7 @@ use lapin::types::FieldTable;
 use lapin::{Channel, Connection, Consumer};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
@@ -24,7 +25,7 @@ use super::link::{self, Trouble, answer};
 use super::message::{self, Poison, Read};
 use crate::broker::{Away, Broker};
 use crate::ingest::publication::deliver;
-use crate::telemetry::{Source, Taken};
+use crate::telemetry::{Metrics, Source, Taken};
 
 /// Bodies of all messages in hand, in bytes. Prefetch counts messages; with more than this in hand the
 /// connection is given up, and messages are taken one by one for a while.
@@ -79,8 +80,7 @@ pub(super) struct Session<'a> {
     shared: &'a Shared,
     channel: Channel,
     consumer: Consumer,
-    /// For measuring; a refusal closes it, and nothing else.
-    gauge: Option<Channel>,
+    measuring: JoinHandle<()>,
     ledger: Ledger,
     waiting: VecDeque<Parcel>,
     attempt: Option<Attempt>,
@@ -114,6 +114,8 @@ impl<'a> Session<'a> {
             Appetite::OneByOne => 1,
             Appetite::Usual => prefetch(shared.config.prefetch, shared.max_payload_bytes),
         };
+        let gauge = link::open_channel(&connection).await?;
+        let measuring = tokio::spawn(measure(gauge, queue.clone(), shared.metrics.clone()));
         let limiting = channel.basic_qos(prefetch, BasicQosOptions::default());
         answer("cannot limit the prefetch", limiting).await?;
         let consuming = channel.basic_consume(
@@ -132,7 +134,7 @@ impl<'a> Session<'a> {
             shared,
             channel,
             consumer,
-            gauge: None,
+            measuring,
             ledger: Ledger::default(),
             waiting: VecDeque::new(),
             attempt: None,
@@ -164,8 +166,6 @@ impl<'a> Session<'a> {
     }
 
     async fn consume(&mut self, stop: &CancellationToken) -> Result<End, Trouble> {
-        let mut measure = interval(MEASURE);
-        measure.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut leaving, mut is_drained) = (None, false);
         loop {
             self.begin();
@@ -209,7 +209,6 @@ impl<'a> Session<'a> {
                         "RabbitMQ cancelled the consumer; was the queue deleted?",
                     )),
                 },
-                _ = measure.tick() => self.measure().await,
             }
         }
     }
@@ -331,24 +330,13 @@ impl<'a> Session<'a> {
         metrics.amqp_in_hand_messages.set(i64::try_from(self.ledger.len()).unwrap_or(i64::MAX));
         Ok(())
     }
-
-    async fn measure(&mut self) {
-        let channel = match self.gauge.take() {
-            Some(channel) => Ok(channel),
-            None => link::open_channel(&self.connection).await,
-        };
-        let Ok(channel) = channel else { return };
-        if let Ok(messages) = link::depth(&channel, &self.shared.config.queue).await {
-            self.shared.metrics.amqp_queue_messages.set(i64::from(messages));
-            self.gauge = Some(channel);
-        }
-    }
 }
 
 /// What it has not moved by then is handed out again.
 impl Drop for Session<'_> {
     fn drop(&mut self) {
         self.undertaker.abort();
+        self.measuring.abort();
     }
 }
 
@@ -356,6 +344,16 @@ impl Drop for Session<'_> {
 fn prefetch(configured: u16, max_payload_bytes: usize) -> u16 {
     let fitting = u16::try_from(IN_HAND / max_payload_bytes.max(1)).unwrap_or(u16::MAX);
     configured.min(fitting.max(1))
+}
+
+/// Until it is aborted. A task of its own: the answer comes after all messages that are on their way.
+async fn measure(channel: Channel, queue: String, metrics: Arc<Metrics>) {
+    loop {
+        if let Ok(messages) = link::depth(&channel, &queue).await {
+            metrics.amqp_queue_messages.set(i64::from(messages));
+        }
+        sleep(MEASURE).await;
+    }
 }
 
 /// Never resolves without an attempt.

@@ -49,15 +49,13 @@ async fn publish_all(rabbit: &Rabbit, queue: &str) -> usize {
     let mut left: Vec<usize> = (0..EVENTS).rev().collect();
     let mut repeated = 0;
     while !left.is_empty() {
-        let open = match &publisher {
-            Some(open) => open,
-            None => {
-                let Ok(Ok(open)) = timeout(3 * PATIENCE, try_publisher(rabbit)).await else {
-                    sleep(Duration::from_millis(100)).await;
-                    continue;
-                };
-                publisher.insert(open)
-            }
+        if publisher.is_none() {
+            publisher =
+                timeout(3 * PATIENCE, try_publisher(rabbit)).await.ok().and_then(Result::ok);
+        }
+        let Some(open) = &publisher else {
+            sleep(Duration::from_millis(100)).await;
+            continue;
         };
         let batch: Vec<usize> = left.split_off(left.len().saturating_sub(TOGETHER));
         let publishing = batch.iter().map(async |n| {
