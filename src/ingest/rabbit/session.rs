@@ -168,10 +168,10 @@ impl<'a> Session<'a> {
     async fn consume(&mut self, stop: &CancellationToken) -> Result<End, Trouble> {
         let (mut leaving, mut is_drained) = (None, false);
         loop {
-            self.begin();
             if leaving.is_some() && self.is_done(is_drained) {
                 return Ok(End::Stopped);
             }
+            self.begin();
             if self.one_by_one == Some(0) && self.ledger.len() == 0 {
                 return Ok(End::Relaxed);
             }
