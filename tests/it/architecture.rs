@@ -30,6 +30,11 @@ const ABSENCES: &[(&str, &[&str], &str)] = &[
         &["redis::", "actix", "crate::socket", "crate::hub", "crate::session", "crate::http"],
         "who mails knows the schedule and the mail server",
     ),
+    (
+        "src/worker.rs",
+        &["crate::socket", "crate::hub", "crate::auth", "crate::app"],
+        "a worker has no sockets and no keys",
+    ),
     ("src/http", &["SUBSCRIBE\"", "PUBLISH\"", "deadpool"], "only broker/redis speaks Redis"),
     ("src/cli", &["deadpool", "actix"], "commands use the rooms"),
     (
@@ -70,7 +75,8 @@ fn root() -> PathBuf {
 fn no_room_names_what_it_must_not_know() {
     let mut found = Vec::new();
     for (room, needles, why) in ABSENCES {
-        for path in sources(&root().join(room)) {
+        let room = root().join(room);
+        for path in if room.is_file() { vec![room] } else { sources(&room) } {
             let is_test =
                 path.ends_with("tests.rs") || path.components().any(|c| c.as_os_str() == "tests");
             for (number, line) in code(&path) {
@@ -92,6 +98,18 @@ fn only_the_redis_room_uses_the_redis_crates() {
         for (number, line) in code(&path) {
             let named = line.starts_with("use redis::") || line.contains("deadpool_redis");
             assert!(!named, "{}:{number}: {line}", path.display());
+        }
+    }
+}
+
+#[test]
+fn only_the_room_of_rabbitmq_uses_its_crate() {
+    for path in sources(&root().join("src")) {
+        if path.starts_with(root().join("src/ingest/rabbit")) {
+            continue;
+        }
+        for (number, line) in code(&path) {
+            assert!(!line.contains("lapin::"), "{}:{number}: {line}", path.display());
         }
     }
 }

@@ -358,11 +358,12 @@ async fn the_demo_listens_only_here_unless_told() {
 #[tokio::test]
 async fn help_shows_every_variable_and_no_value_of_a_secret() {
     let redis = "redis://ada:hush-password@redis";
-    for command in ["serve", "publish", "token", "check", "demo", "healthcheck"] {
+    for command in ["serve", "worker", "publish", "token", "check", "demo", "healthcheck"] {
         let output = Gateway::builder()
             .env("CAMPANILE_PUBLISH_KEYS", "hush-publish-key")
             .env("CAMPANILE_PUBLISH_KEY", "hush-publish-key")
             .env("CAMPANILE_REDIS_URL", redis)
+            .env("CAMPANILE_AMQP_URL", "amqp://ada:hush-password@rabbitmq")
             .args(&[command, "--help"])
             .run()
             .await;

@@ -22,6 +22,8 @@ use super::message::Poison;
 const CONFIRM: Duration = Duration::from_secs(30);
 /// Messages on their way at once.
 const TOGETHER: usize = 32;
+/// Bytes of bodies on their way at once; one may exceed it.
+const TOGETHER_BYTES: usize = 4 * 1024 * 1024;
 /// Longest text of a header, in bytes.
 const TEXT: usize = 512;
 
@@ -41,10 +43,13 @@ pub(super) async fn bury(
     let mut open: Option<Open> = None;
     let mut backoff = Backoff::default();
     while let Some(first) = condemned.recv().await {
+        let mut bytes = first.delivery.data.len();
         let mut batch = vec![first];
         while batch.len() < TOGETHER
+            && bytes < TOGETHER_BYTES
             && let Ok(next) = condemned.try_recv()
         {
+            bytes += next.delivery.data.len();
             batch.push(next);
         }
         while !batch.is_empty() {

@@ -1,16 +1,11 @@
 //! Under which id a message is published whose body has none, so that a message handed out twice is published
 //! once.
 
-use std::collections::VecDeque;
-
 use lapin::BasicProperties;
 use uuid::Uuid;
 
 /// Namespace of the ids made here.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6361_6d70_616e_696c_652d_616d_7170_6e31);
-
-/// Messages without any mark of their own whose ids are remembered; the oldest is forgotten first.
-const REMEMBERED: usize = 4_096;
 
 /// The same for the same `message_id`, or for the same body and properties where there is none.
 ///
@@ -38,30 +33,6 @@ pub(super) fn derived(data: &[u8], properties: &BasicProperties) -> Uuid {
     Uuid::new_v5(&NAMESPACE, &name)
 }
 
-/// Ids of messages that neither they themselves nor their properties tell from another of the same text. Two
-/// such messages may be meant, so each gets a fresh id; this process knows it again when RabbitMQ says that it
-/// hands the message out once more.
-#[derive(Default)]
-pub(super) struct Nameless {
-    recent: VecDeque<(Uuid, Uuid)>,
-}
-
-impl Nameless {
-    /// `derived` is what [`derived`] gives for it.
-    pub(super) fn id(&mut self, derived: Uuid, is_redelivered: bool) -> Uuid {
-        let known = self.recent.iter().position(|(print, _)| *print == derived);
-        let id = match known.filter(|_| is_redelivered).and_then(|at| self.recent.remove(at)) {
-            Some((_, id)) => id,
-            None => Uuid::now_v7(),
-        };
-        if self.recent.len() >= REMEMBERED {
-            self.recent.pop_front();
-        }
-        self.recent.push_back((derived, id));
-        id
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,18 +50,5 @@ mod tests {
         assert_ne!(told(1), told(2));
         let moved = plain().with_headers(lapin::types::FieldTable::default());
         assert_eq!(derived(b"x", &moved), derived(b"x", &plain()));
-    }
-
-    #[test]
-    fn two_messages_of_one_text_are_two_and_each_is_known_again_once() {
-        let (print, mut nameless) = (Uuid::from_u128(7), Nameless::default());
-        let (first, second) = (nameless.id(print, false), nameless.id(print, false));
-        assert_ne!(first, second);
-        assert_eq!((nameless.id(print, true), nameless.id(print, true)), (first, second));
-        assert_ne!(nameless.id(Uuid::from_u128(8), true), first, "of another process");
-        for n in 0..2 * REMEMBERED as u128 {
-            nameless.id(Uuid::from_u128(100 + n), false);
-        }
-        assert_eq!(nameless.recent.len(), REMEMBERED);
     }
 }

@@ -2,14 +2,18 @@
 
 use std::fmt;
 use std::future::Future;
+use std::io::ErrorKind;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lapin::options::QueueDeclareOptions;
 use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
-use lapin::tcp::OwnedTLSConfig;
+use lapin::tcp::{AMQPUriTcpExt, OwnedTLSConfig};
 use lapin::types::{FieldTable, ShortString};
-use lapin::uri::AMQPUri;
-use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
+use lapin::uri::{AMQPScheme, AMQPUri};
+use lapin::{Channel, Connection, ConnectionProperties};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::config;
@@ -37,15 +41,15 @@ impl Trouble {
 
     fn of(doing: &dyn fmt::Display, error: &lapin::Error) -> Self {
         let objection = match error.kind() {
-            ErrorKind::ProtocolError(error) => match error.kind() {
+            lapin::ErrorKind::ProtocolError(error) => match error.kind() {
                 AMQPErrorKind::Soft(soft) => Some(soft.clone()),
                 AMQPErrorKind::Hard(_) => None,
             },
             _ => None,
         };
         let why = match error.kind() {
-            ErrorKind::ProtocolError(error) => error.get_message().to_string(),
-            ErrorKind::IOError(error) => error.to_string(),
+            lapin::ErrorKind::ProtocolError(error) => error.get_message().to_string(),
+            lapin::ErrorKind::IOError(error) => error.to_string(),
             _ => error.to_string(),
         };
         Self { text: format!("{doing}: {why}"), objection }
@@ -68,6 +72,8 @@ pub(super) async fn answer<T>(
 pub(super) struct Door {
     uri: AMQPUri,
     tls: OwnedTLSConfig,
+    /// Somebody accepted the last connection and did not say a word.
+    is_silent: AtomicBool,
 }
 
 impl Door {
@@ -79,14 +85,13 @@ impl Door {
             "/".clone_into(&mut uri.vhost);
         }
         uri.query.heartbeat = Some(HEARTBEAT);
-        let milliseconds = u64::try_from(CONNECT_TIMEOUT.as_millis()).unwrap_or(u64::MAX);
-        uri.query.connection_timeout = Some(milliseconds);
         let read = |path: &std::path::PathBuf| {
             std::fs::read_to_string(path)
                 .map_err(|error| Trouble::new(format!("{}: {error}", path.display())))
         };
         let cert_chain = config.ca_file.as_ref().map(read).transpose()?;
-        Ok(Self { uri, tls: OwnedTLSConfig { identity: None, cert_chain } })
+        let tls = OwnedTLSConfig { identity: None, cert_chain };
+        Ok(Self { uri, tls, is_silent: AtomicBool::new(false) })
     }
 
     /// `name` is what RabbitMQ shows for the connection.
@@ -95,19 +100,49 @@ impl Door {
         let runtime = lapin::runtime::default_runtime()
             .map_err(|error| Trouble::of(&"no runtime", &error))?;
         let doing = format!("cannot connect to {self}");
-        let connecting = Connection::connect_uri_with_config(
-            self.uri.clone(),
-            properties,
-            self.tls.clone(),
-            runtime,
-        );
+        if self.is_silent.load(Ordering::Relaxed) {
+            self.hear().await?;
+        }
+        let tls = self.tls.clone();
+        // lapin itself would wait for TCP and TLS as long as the kernel does.
+        let connect = async move |uri: AMQPUri, runtime| {
+            let connecting = uri.connect_with_config_async(tls.as_ref(), &runtime);
+            let stream = timeout(CONNECT_TIMEOUT, connecting).await;
+            stream.unwrap_or_else(|_elapsed| Err(ErrorKind::TimedOut.into())).map_err(Into::into)
+        };
+        let connecting = Connection::connector(self.uri.clone(), runtime, connect, properties);
         match timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(Trouble::of(&doing, &error)),
             Err(_elapsed) => {
+                self.is_silent.store(true, Ordering::Relaxed);
                 Err(Trouble::new(format!("{doing}: no answer within {CONNECT_TIMEOUT:?}")))
             }
         }
+    }
+
+    /// Asks for the first word of the protocol, on a connection that can be closed whatever comes. lapin keeps a
+    /// thread for each that it opens until somebody answers, so a silent peer must not be asked by it again
+    /// and again.
+    async fn hear(&self) -> Result<(), Trouble> {
+        let authority = &self.uri.authority;
+        let asking = async {
+            let mut stream = TcpStream::connect((authority.host.as_str(), authority.port)).await?;
+            if self.uri.scheme == AMQPScheme::AMQP {
+                stream.write_all(b"AMQP\0\0\x09\x01").await?;
+                stream.read_u8().await?;
+            }
+            Ok::<_, std::io::Error>(())
+        };
+        let why = match timeout(CONNECT_TIMEOUT, asking).await {
+            Ok(Ok(())) => {
+                self.is_silent.store(false, Ordering::Relaxed);
+                return Ok(());
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_elapsed) => format!("no answer within {CONNECT_TIMEOUT:?}"),
+        };
+        Err(Trouble::new(format!("cannot connect to {self}: {why}")))
     }
 }
 

@@ -5,8 +5,9 @@ use lapin::message::Delivery;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
+use uuid::Uuid;
 
-use super::identity::{Nameless, derived};
+use super::identity::derived;
 use crate::ingest::publication::{Item, Problem, Terms};
 use crate::notification::{Invalid, MissingId};
 
@@ -58,11 +59,7 @@ struct Wrapped<'a> {
 }
 
 /// Reads a message; a notification may have up to `limit` bytes.
-pub(super) fn read(
-    delivery: &Delivery,
-    limit: usize,
-    nameless: &mut Nameless,
-) -> Result<Read, Poison> {
+pub(super) fn read(delivery: &Delivery, limit: usize) -> Result<Read, Poison> {
     let Delivery { data, properties, .. } = delivery;
     if data.len() > limit.saturating_add(AROUND) {
         return Err(Invalid::TooLarge { limit }.into());
@@ -84,7 +81,7 @@ pub(super) fn read(
     let derived = derived(data, properties);
     let stamped = properties.timestamp().and_then(time);
     let now = stamped.unwrap_or_else(Timestamp::now);
-    let with_id = |id: uuid::Uuid| {
+    let with_id = |id: Uuid| {
         let id = id.to_string();
         let missing_id = MissingId::Kept(&id);
         let item = Item::read(text, &Terms { limit, missing_id, now, has_recipients: true })?;
@@ -96,7 +93,8 @@ pub(super) fn read(
         || item.timestamp != Some(now)
         || item.key() != derived.to_string();
     if !has_mark {
-        item = with_id(nameless.id(derived, delivery.redelivered))?;
+        // Two of one text may be meant, and a lost one would be worse than a double: each is new.
+        item = with_id(Uuid::now_v7())?;
     }
     let own = item.timestamp.filter(|at| *at != now);
     Ok(Read { item, sent: own.or(stamped) })
@@ -130,8 +128,7 @@ mod tests {
     }
 
     fn parcel(text: &str) -> Read {
-        read(&delivery(text), 1000, &mut Nameless::default())
-            .unwrap_or_else(|poison| panic!("{text}: {poison:?}"))
+        read(&delivery(text), 1000).unwrap_or_else(|poison| panic!("{text}: {poison:?}"))
     }
 
     fn users(parcel: &Read) -> Vec<&str> {
@@ -173,14 +170,14 @@ mod tests {
             (long.as_str(), "too_large"),
             (longer.as_str(), "too_large"),
         ] {
-            let read = read(&delivery(text), 1000, &mut Nameless::default());
+            let read = read(&delivery(text), 1000);
             let Err(poison) = read else { panic!("{text}") };
             assert_eq!(poison.reason, reason, "{text}: {poison:?}");
             assert!(!poison.error.contains("hunter2"), "{poison:?}");
         }
         let mut zipped = delivery(r#"{"user_id":"42"}"#);
         zipped.properties = BasicProperties::default().with_content_encoding("gzip".into());
-        assert!(read(&zipped, 1000, &mut Nameless::default()).is_err());
+        assert!(read(&zipped, 1000).is_err());
     }
 
     #[test]
@@ -190,7 +187,7 @@ mod tests {
         let key = |text: &str, properties: BasicProperties| {
             let mut delivery = delivery(text);
             delivery.properties = properties;
-            let parcel = read(&delivery, 1000, &mut Nameless::default());
+            let parcel = read(&delivery, 1000);
             parcel.unwrap_or_else(|poison| panic!("{poison:?}")).item.key().to_owned()
         };
         let plain = BasicProperties::default;
@@ -209,7 +206,7 @@ mod tests {
             if let Some(stamp) = stamp {
                 delivery.properties = BasicProperties::default().with_timestamp(stamp);
             }
-            let parcel = read(&delivery, 1000, &mut Nameless::default()).ok().unwrap();
+            let parcel = read(&delivery, 1000).ok().unwrap();
             parcel.sent.map(Timestamp::as_second)
         };
         let dated = r#"{"user_id":"42","sentAt":"2026-01-02T03:04:05Z"}"#;

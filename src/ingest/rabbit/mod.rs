@@ -23,7 +23,6 @@ use crate::broker::{Away, Broker};
 use crate::config;
 use crate::telemetry::Metrics;
 use backoff::Backoff;
-use identity::Nameless;
 use link::Door;
 use message::Poison;
 use session::{Appetite, End, Session};
@@ -111,11 +110,10 @@ impl Rabbit {
 }
 
 async fn run(shared: Shared, stop: CancellationToken) {
-    let mut nameless = Nameless::default();
     let (mut backoff, mut appetite) = (Backoff::default(), Appetite::Usual);
     while !stop.is_cancelled() {
         let session = tokio::select! {
-            session = Session::start(&shared, &mut nameless, appetite) => session,
+            session = Session::start(&shared, appetite) => session,
             () = stop.cancelled() => return,
         };
         let trouble = match session {

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -12,19 +13,19 @@ use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, B
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, Consumer};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use super::backoff::Backoff;
 use super::dead::{self, Condemned};
-use super::identity::Nameless;
 use super::ledger::Ledger;
 use super::link::{self, Trouble, answer};
 use super::message::{self, Poison, Read};
 use crate::broker::{Away, Broker};
 use crate::ingest::publication::deliver;
-use crate::telemetry::{Source, Taken};
+use crate::telemetry::{Metrics, Source, Taken};
 
 /// Bodies of all messages in hand, in bytes. Prefetch counts messages; with more than this in hand the
 /// connection is given up, and messages are taken one by one for a while.
@@ -77,11 +78,9 @@ type Attempt = Pin<Box<dyn Future<Output = (Vec<Parcel>, Vec<Result<(), Away>>)>
 
 pub(super) struct Session<'a> {
     shared: &'a Shared,
-    nameless: &'a mut Nameless,
     channel: Channel,
     consumer: Consumer,
-    /// For measuring; a refusal closes it, and nothing else.
-    gauge: Option<Channel>,
+    measuring: JoinHandle<()>,
     ledger: Ledger,
     waiting: VecDeque<Parcel>,
     attempt: Option<Attempt>,
@@ -93,6 +92,7 @@ pub(super) struct Session<'a> {
     has_failed: bool,
     condemned: mpsc::Sender<Condemned>,
     buried: mpsc::Receiver<u64>,
+    undertaker: JoinHandle<()>,
     /// Messages with the undertaker.
     dying: HashSet<u64>,
     one_by_one: Option<usize>,
@@ -101,11 +101,7 @@ pub(super) struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// Connects, sees to the queues and begins to consume.
-    pub(super) async fn start(
-        shared: &'a Shared,
-        nameless: &'a mut Nameless,
-        appetite: Appetite,
-    ) -> Result<Self, Trouble> {
+    pub(super) async fn start(shared: &'a Shared, appetite: Appetite) -> Result<Self, Trouble> {
         let queue = &shared.config.queue;
         let connection = shared.door.connect("campanile: ingest").await?;
         for name in [queue.clone(), link::dead(queue)] {
@@ -118,6 +114,8 @@ impl<'a> Session<'a> {
             Appetite::OneByOne => 1,
             Appetite::Usual => prefetch(shared.config.prefetch, shared.max_payload_bytes),
         };
+        let gauge = link::open_channel(&connection).await?;
+        let measuring = tokio::spawn(measure(gauge, queue.clone(), shared.metrics.clone()));
         let limiting = channel.basic_qos(prefetch, BasicQosOptions::default());
         answer("cannot limit the prefetch", limiting).await?;
         let consuming = channel.basic_consume(
@@ -129,14 +127,14 @@ impl<'a> Session<'a> {
         let consumer = answer(format!("cannot consume the queue {queue}"), consuming).await?;
         let (condemned, to_bury) = mpsc::channel(usize::from(prefetch));
         let (tell, buried) = mpsc::channel(usize::from(prefetch));
-        tokio::spawn(dead::bury(shared.door.clone(), link::dead(queue), to_bury, tell));
+        let burying = dead::bury(shared.door.clone(), link::dead(queue), to_bury, tell);
+        let undertaker = tokio::spawn(burying);
         tracing::info!(server = %shared.door, queue, prefetch, "consuming");
         Ok(Self {
             shared,
-            nameless,
             channel,
             consumer,
-            gauge: None,
+            measuring,
             ledger: Ledger::default(),
             waiting: VecDeque::new(),
             attempt: None,
@@ -146,6 +144,7 @@ impl<'a> Session<'a> {
             has_failed: false,
             condemned,
             buried,
+            undertaker,
             dying: HashSet::new(),
             one_by_one: (appetite == Appetite::OneByOne).then_some(ONE_BY_ONE),
             connection,
@@ -167,14 +166,12 @@ impl<'a> Session<'a> {
     }
 
     async fn consume(&mut self, stop: &CancellationToken) -> Result<End, Trouble> {
-        let mut measure = interval(MEASURE);
-        measure.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut leaving, mut is_drained) = (None, false);
         loop {
-            self.begin();
             if leaving.is_some() && self.is_done(is_drained) {
                 return Ok(End::Stopped);
             }
+            self.begin();
             if self.one_by_one == Some(0) && self.ledger.len() == 0 {
                 return Ok(End::Relaxed);
             }
@@ -212,7 +209,6 @@ impl<'a> Session<'a> {
                         "RabbitMQ cancelled the consumer; was the queue deleted?",
                     )),
                 },
-                _ = measure.tick() => self.measure().await,
             }
         }
     }
@@ -233,7 +229,7 @@ impl<'a> Session<'a> {
         }
         self.ledger.add(delivery.delivery_tag, delivery.data.len());
         metrics.amqp_in_hand_messages.set(i64::try_from(self.ledger.len()).unwrap_or(i64::MAX));
-        match message::read(&delivery, self.shared.max_payload_bytes, self.nameless) {
+        match message::read(&delivery, self.shared.max_payload_bytes) {
             Ok(read) => self.waiting.push_back(Parcel { delivery, read }),
             Err(poison) => self.condemn(delivery, poison),
         }
@@ -334,17 +330,13 @@ impl<'a> Session<'a> {
         metrics.amqp_in_hand_messages.set(i64::try_from(self.ledger.len()).unwrap_or(i64::MAX));
         Ok(())
     }
+}
 
-    async fn measure(&mut self) {
-        let channel = match self.gauge.take() {
-            Some(channel) => Ok(channel),
-            None => link::open_channel(&self.connection).await,
-        };
-        let Ok(channel) = channel else { return };
-        if let Ok(messages) = link::depth(&channel, &self.shared.config.queue).await {
-            self.shared.metrics.amqp_queue_messages.set(i64::from(messages));
-            self.gauge = Some(channel);
-        }
+/// What it has not moved by then is handed out again.
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        self.undertaker.abort();
+        self.measuring.abort();
     }
 }
 
@@ -352,6 +344,16 @@ impl<'a> Session<'a> {
 fn prefetch(configured: u16, max_payload_bytes: usize) -> u16 {
     let fitting = u16::try_from(IN_HAND / max_payload_bytes.max(1)).unwrap_or(u16::MAX);
     configured.min(fitting.max(1))
+}
+
+/// Until it is aborted. A task of its own: the answer comes after all messages that are on their way.
+async fn measure(channel: Channel, queue: String, metrics: Arc<Metrics>) {
+    loop {
+        if let Ok(messages) = link::depth(&channel, &queue).await {
+            metrics.amqp_queue_messages.set(i64::from(messages));
+        }
+        sleep(MEASURE).await;
+    }
 }
 
 /// Never resolves without an attempt.

@@ -10,6 +10,7 @@ use serde_json::json;
 use tokio::time::{sleep, timeout};
 
 use super::{inbox, serving, working};
+use crate::support::gateway::Gateway;
 use crate::support::rabbit::{Publisher, Rabbit, queue};
 use crate::support::redis::Redis;
 use crate::support::seed;
@@ -48,15 +49,13 @@ async fn publish_all(rabbit: &Rabbit, queue: &str) -> usize {
     let mut left: Vec<usize> = (0..EVENTS).rev().collect();
     let mut repeated = 0;
     while !left.is_empty() {
-        let open = match &publisher {
-            Some(open) => open,
-            None => match timeout(3 * PATIENCE, try_publisher(rabbit)).await {
-                Ok(Ok(open)) => publisher.insert(open),
-                _ => {
-                    sleep(Duration::from_millis(100)).await;
-                    continue;
-                }
-            },
+        if publisher.is_none() {
+            publisher =
+                timeout(3 * PATIENCE, try_publisher(rabbit)).await.ok().and_then(Result::ok);
+        }
+        let Some(open) = &publisher else {
+            sleep(Duration::from_millis(100)).await;
+            continue;
         };
         let batch: Vec<usize> = left.split_off(left.len().saturating_sub(TOGETHER));
         let publishing = batch.iter().map(async |n| {
@@ -116,21 +115,22 @@ async fn every_event_reaches_the_inbox_once_though_everything_but_redis_is_kille
     let publisher = rabbit.publisher().await;
     eventually("the queue is empty", 6 * PATIENCE, async || {
         publisher.depth(&queue).await.0 == 0
-            && join_all(processes.iter().flatten().map(|it| it.metrics()))
+            && join_all(processes.iter().flatten().map(Gateway::metrics))
                 .await
                 .iter()
                 .all(|metrics| metrics.count("campanile_amqp_in_hand_messages", &[]) == 0)
     })
     .await;
-    let mut found: BTreeMap<u64, usize> = BTreeMap::new();
+    let mut found: BTreeMap<usize, usize> = BTreeMap::new();
     for user in 0..USERS {
         for item in inbox(gateway, &format!("u{user}")).await {
-            let n = item["data"].as_u64().unwrap_or_else(|| panic!("{item}"));
-            assert_eq!(n as usize % USERS, user, "somebody else's: {item}");
+            let n = item["data"].as_u64().and_then(|n| usize::try_from(n).ok());
+            let n = n.unwrap_or_else(|| panic!("{item}"));
+            assert_eq!(n % USERS, user, "somebody else's: {item}");
             *found.entry(n).or_default() += 1;
         }
     }
-    let missing = (0..EVENTS as u64).filter(|n| !found.contains_key(n)).count();
+    let missing = (0..EVENTS).filter(|n| !found.contains_key(n)).count();
     let doubled = found.values().filter(|count| **count > 1).count();
     println!(
         "{EVENTS} events, {repeated} published again, in {:?}: {missing} missing, {doubled} doubled",

@@ -69,6 +69,34 @@ async fn a_worker_without_rabbitmq_is_alive_and_ready_and_says_what_it_waits_for
     assert!(worker.wait_exit(2 * PATIENCE).await.success(), "{}", worker.stderr_so_far());
 }
 
+fn threads(process: &Gateway) -> usize {
+    std::fs::read_dir(format!("/proc/{}/task", process.pid())).unwrap().count()
+}
+
+#[tokio::test]
+async fn a_rabbitmq_that_accepts_and_stays_silent_costs_no_thread_per_attempt() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let redis = Redis::start().await;
+    let worker = Gateway::builder()
+        .redis(&redis)
+        .without("CAMPANILE_JWT_SECRET")
+        .env("CAMPANILE_AMQP_URL", &Rabbit::url_through(silent.local_addr().unwrap()))
+        .args(&["worker"])
+        .start()
+        .await;
+    let attempts = async |wanted: f64| {
+        eventually("attempts fail", 4 * PATIENCE, async || {
+            let metrics = worker.metrics().await;
+            metrics.value("campanile_amqp_reconnects_total", &[]) >= wanted
+        })
+        .await;
+    };
+    attempts(1.0).await;
+    let before = threads(&worker);
+    attempts(2.0).await;
+    assert!(threads(&worker) <= before, "{} threads, {before} before", threads(&worker));
+}
+
 #[tokio::test]
 async fn check_tries_what_is_needed_and_leaves_no_trace() {
     let (redis, rabbit) = tokio::join!(Redis::start(), Rabbit::shared());
