@@ -78,7 +78,7 @@ async fn a_connection_opens_as_documented_and_its_sid_is_no_public_name() {
     let expected = json!({"sid": null, "upgrades": ["websocket"], "pingInterval": 25000,
         "pingTimeout": 20000, "maxPayload": 16384});
     assert_eq!(opening, expected);
-    polling.send(&format!("{}\u{1e}40,\u{1e}40/nowhere,{{}}", connect("/ws", "bad"))).await;
+    polling.send(&format!("{}\u{1e}40\u{1e}40/nowhere,{{}}", connect("/ws", "bad"))).await;
     let mut answers: Vec<String> = Vec::new();
     while answers.len() < 3 {
         answers.extend(polling.receive().await.split('\u{1e}').map(str::to_owned));
@@ -250,6 +250,9 @@ async fn a_client_that_leaves_in_the_middle_of_a_poll_is_noticed_at_once() {
     let mut poll = TcpStream::connect(gateway.addr()).await.unwrap();
     let head = http::head(gateway.addr(), "GET", &polling.path("polling"), &[]);
     poll.write_all(format!("{head}\r\n").as_bytes()).await.unwrap();
+    // By then it has arrived.
+    polling.send("3").await;
+    polling.send("3").await;
     drop(poll);
     closed_for(&gateway, "gone").await;
     gateway.metric_is("campanile_users", 0.0).await;
