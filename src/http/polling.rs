@@ -86,14 +86,8 @@ async fn poll(gateway: &Gateway, wire: &Handle, ticket: &Ticket) -> Result<HttpR
     let polled = tokio::select! {
         polled = ticket.poll() => polled,
         // The dispatcher would keep a client that has left waiting, and lose what it is given.
-        () = wire.gone() => {
-            ticket.abandoned().await;
-            Polled::Gone
-        }
-        () = tokio::time::sleep(longest) => {
-            ticket.abandoned().await;
-            Polled::Gone
-        }
+        () = wire.gone() => Polled::Gone,
+        () = tokio::time::sleep(longest) => Polled::Gone,
     };
     match polled {
         Polled::Payload(payload) => Ok(packets(payload)),

@@ -18,6 +18,9 @@ use crate::socket::{Found, Lane, Ticket, Welcome};
 /// Where Socket.IO is; the reference server knows only the first.
 pub(super) const PATHS: [&str; 2] = ["/socket.io/", "/socket.io"];
 
+/// Longest token that is kept until a namespace wants it, in bytes; a longer one would be refused.
+const MAX_CARRIED: usize = 8 * 1024;
+
 /// A refusal, and its number among those of Engine.IO.
 #[derive(Debug)]
 pub(super) struct Denial {
@@ -117,7 +120,7 @@ impl Gateway {
         head: &RequestHead,
         protocols: Option<&str>,
     ) -> Option<String> {
-        self.token(head, protocols).ok().flatten()
+        self.token(head, protocols).ok().flatten().filter(|token| token.len() <= MAX_CARRIED)
     }
 }
 

@@ -40,9 +40,8 @@ impl Rules {
     pub fn rhythm_of(&self, dialect: Dialect) -> Rhythm {
         match dialect {
             Dialect::Sse => Rhythm { ping_interval: COMMENT_INTERVAL, pong_timeout: u64::MAX },
-            Dialect::Envelope | Dialect::Campanile | Dialect::Bare | Dialect::SocketIo => {
-                self.rhythm
-            }
+            Dialect::SocketIo => self.socketio,
+            Dialect::Envelope | Dialect::Campanile | Dialect::Bare => self.rhythm,
         }
     }
 }

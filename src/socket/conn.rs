@@ -137,11 +137,14 @@ impl Conn {
         let farewell = state.engine.as_ref().map(|engine| engine.talk.farewell(reason));
         drop(state);
         drop(membership);
-        for packet in farewell.into_iter().flatten() {
-            self.send_last(lane, self.framing().message(&packet));
+        let farewell = farewell.unwrap_or_default();
+        for packet in &farewell {
+            self.send_last(lane, self.framing().message(packet));
         }
         if self.is_polling() {
             self.close_polling(lane, reason);
+        } else if !farewell.is_empty() {
+            self.part(lane);
         } else if reason.is_sent() {
             self.send_last(lane, framing::close(self.dialect, reason));
             lane.set_timer(self, lane.now().after(CLOSE_LINGER));
@@ -193,7 +196,14 @@ impl Conn {
         let mut state = self.state.borrow_mut();
         if let Some(reason) = state.ending {
             drop(state);
-            return if self.is_polling() { self.over(lane, reason) } else { self.cut() };
+            return if self.is_polling() {
+                self.over(lane, reason);
+            } else if self.parts() {
+                self.send_last(lane, framing::close(self.dialect, reason));
+                lane.set_timer(self, lane.now().after(CLOSE_LINGER));
+            } else {
+                self.cut();
+            };
         }
         let now = lane.now();
         let limbo = state.engine.as_ref().and_then(|engine| engine.talk.limbo());

@@ -141,8 +141,10 @@ impl Conn {
                 true
             }
             Deed::Leave => {
-                let ending = self.state.borrow().ending.is_some();
-                if !ending {
+                let ending = self.state.borrow().ending;
+                if let Some(reason) = ending.filter(|_| self.parts()) {
+                    self.send_last(lane, frame::close(reason.code(), reason.text()));
+                } else if ending.is_none() {
                     self.send(lane, &frame::close(CloseReason::Normal.code(), ""), None);
                     self.state.borrow_mut().ending = Some(CloseReason::Normal);
                 }

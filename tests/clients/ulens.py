@@ -13,7 +13,9 @@ client = socketio.Client(reconnection_delay=0.2, reconnection_delay_max=0.5)
 
 
 def say(event, **rest):
-    print(json.dumps({"event": event, **rest}), flush=True)
+    # Handlers run in threads of their own: a line has to go out in one piece.
+    sys.stdout.write(json.dumps({"event": event, **rest}) + "\n")
+    sys.stdout.flush()
 
 
 @client.on("connect", namespace="/ws")

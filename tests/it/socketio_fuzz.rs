@@ -20,9 +20,10 @@ fn packet(rng: &mut Rng, token: &str) -> Vec<u8> {
     let namespaces = ["", "/ws,", "/ws", "/other,", "/,", "/ws?token=x,", "//"];
     let namespace = *rng.choice(namespaces).as_ref().unwrap();
     let digits = "1".repeat(rng.usize(..24));
-    let text = match rng.u8(..12) {
-        0 => connect("/ws", token),
+    let text = match rng.u8(..14) {
+        0 | 12 => connect("/ws", token),
         1 => SUBSCRIBE.into(),
+        13 => "3".into(),
         2 => format!("40{namespace}{json}"),
         3 => format!("42{namespace}{digits}[\"MARK_READ\",{json}]"),
         4 => format!("42{namespace}{digits}{json}"),
@@ -34,7 +35,7 @@ fn packet(rng: &mut Rng, token: &str) -> Vec<u8> {
         10 => format!("42/ws,[\"x\",{}{}]", "[".repeat(2_000), "]".repeat(2_000)),
         _ => (0..rng.usize(..40)).map(|_| rng.char(..)).collect(),
     };
-    mutate(rng, text.into_bytes())
+    if rng.bool() { text.into_bytes() } else { mutate(rng, text.into_bytes()) }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -46,7 +46,8 @@ async fn who_shows_no_valid_token_in_time_is_gone() {
     // One that polls has nobody to tell, and is gone all the same.
     gateway.metric_is(CONNECTIONS, 1.0).await;
     gateway.metric_is(STRANGERS, 0.0).await;
-    assert_eq!(polling.get().await.status, 400);
+    let late = polling.get().await;
+    assert!(late.status == 400 || late.text() == "6", "{}", late.text());
     assert_eq!(gateway.metrics().await.count(CLOSED, &[("reason", "unauthenticated")]), 3);
     // Who leaves its namespace is a stranger again.
     let mut left = let_in;
@@ -164,10 +165,11 @@ async fn a_poller_that_does_not_poll_is_closed_when_its_queue_is_full() {
         let payload = format!(r#"{{"id":"{number}"}}"#);
         redis.publish("user:42:notifications", &payload).await;
     }
-    closed_for(&gateway, "too_slow").await;
+    let dropped = "campanile_deliveries_dropped_total";
+    gateway.metric_becomes(dropped, &[("reason", "too_slow")], |dropped| dropped > 3.5).await;
     assert_eq!(slow.receive().await, "1", "without 41: it comes back");
     gateway.metric_is("campanile_send_queue_bytes", 0.0).await;
-    assert!(gateway.metrics().await.count("campanile_deliveries_dropped_total", &[]) >= 4);
+    closed_for(&gateway, "too_slow").await;
     redis.publish("user:43:notifications", r#"{"id":"heard"}"#).await;
     assert!(quick.receive().await.contains("heard"));
 }
@@ -233,9 +235,8 @@ async fn what_was_missed_while_redis_was_away_arrives_when_it_is_back() {
     let mut socket = engineio::subscribed(&gateway, "42").await;
     let polling = Polling::subscribed(&gateway, "42").await;
     notify(&redis, "42", &json!({"id": "before"})).await;
-    let both = [socket.next_text().await, socket.next_text().await];
-    assert_eq!(event(&both[0]).1["id"], "before");
-    assert_eq!(event(&both[1]), ("UNREAD_COUNT".into(), event(&both[1]).1));
+    assert_eq!(event(&socket.next_text().await).1["id"], "before");
+    assert_eq!(event(&socket.next_text().await).0, "UNREAD_COUNT");
     let mut polled = polling.receive().await;
     proxy.cut().await;
     gateway.metric_is("campanile_redis_connected", 0.0).await;

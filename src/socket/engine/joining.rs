@@ -107,6 +107,9 @@ impl Conn {
             Some(user) if user != identity.user => return Ok(Token::Invalid),
             Some(_) => {}
             None => {
+                if self.state.borrow().ending.is_some() {
+                    return Err(Denied::Later);
+                }
                 // What is heard before it is in waits.
                 self.state.borrow_mut().catching = Some(Box::default());
                 let entered = lane.rig.door.enter(identity, self.address).await;

@@ -36,6 +36,8 @@ pub(super) struct Engine {
     probing: bool,
     /// The WebSocket works; the client moves when its poll has ended.
     upgrading: bool,
+    /// It was told to stay away, and has a moment to go by itself.
+    pub(super) parting: bool,
     /// A token that came with a request, for namespaces that bring none.
     carried: Option<Box<str>>,
     /// Namespaces whose token has to be looked at, one after the other.
@@ -53,6 +55,7 @@ impl Engine {
             parked: None,
             probing: false,
             upgrading: false,
+            parting: false,
             carried: token.map(Into::into),
             joins: VecDeque::new(),
             joining: false,

@@ -8,6 +8,9 @@ use crate::socket::asking::MAX_ASKING;
 use crate::socket::conn::State;
 use crate::socket::{Conn, Lane};
 
+/// How long a client that was told to stay away has to close, in milliseconds.
+const PARTING: u64 = 1_000;
+
 impl Conn {
     /// One packet of Engine.IO arrived, by whichever transport; `false`: the client leaves.
     pub(in crate::socket) fn on_packet(self: &Rc<Self>, lane: &Rc<Lane>, text: &str) -> bool {
@@ -31,6 +34,21 @@ impl Conn {
             }
         }
         true
+    }
+
+    /// Clients close by themselves when they are told to stay away; python-socketio takes a close that comes right
+    /// behind for an accident, and reconnects.
+    pub(in crate::socket) fn part(&self, lane: &Lane) {
+        if let Some(engine) = &mut self.state.borrow_mut().engine {
+            engine.parting = true;
+        }
+        lane.set_timer(self, lane.now().after(PARTING));
+    }
+
+    /// Whether the close frame is still to be sent; it is not any more after this.
+    pub(in crate::socket) fn parts(&self) -> bool {
+        let mut state = self.state.borrow_mut();
+        state.engine.as_mut().is_some_and(|engine| std::mem::take(&mut engine.parting))
     }
 
     /// Nothing but leaving a namespace ends what a token has begun, so this does.

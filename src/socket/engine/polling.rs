@@ -68,12 +68,10 @@ impl Conn {
         self.answer_poll(lane);
     }
 
-    /// The client of the poll that waits has left: so it is with the connection.
+    /// The client of a poll has left before it was answered: so it is with the connection, for what it was given
+    /// meanwhile is lost.
     fn abandoned(self: &Rc<Self>, lane: &Rc<Lane>) {
-        let state = self.state.borrow();
-        let Some(engine) = &state.engine else { return };
-        if engine.parked.as_ref().is_some_and(oneshot::Sender::is_closed) {
-            drop(state);
+        if self.is_polling() {
             self.over(lane, CloseReason::Gone);
         }
     }

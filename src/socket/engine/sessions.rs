@@ -211,19 +211,29 @@ impl Drop for Turn {
     }
 }
 
+/// Tells the worker of a poll that nobody waits for any more.
+struct Leaves<'a>(Option<&'a Place>);
+
+impl Drop for Leaves<'_> {
+    fn drop(&mut self) {
+        if let Some(place) = self.0 {
+            // A worker that is behind finds out when it answers.
+            place.lane.try_send(Call::Abandoned(place.address)).ok();
+        }
+    }
+}
+
 impl Ticket {
-    /// Waits until there is something to say. Dropped before that, call [`abandoned`](Self::abandoned).
+    /// Waits until there is something to say. Dropped before that, the client has left.
     pub async fn poll(&self) -> Polled {
+        let mut leaves = Leaves(Some(&self.place));
         let (answer, answered) = oneshot::channel();
         if !self.call(Call::Poll(self.place.address, answer)).await {
             return Polled::Gone;
         }
-        answered.await.unwrap_or(Polled::Gone)
-    }
-
-    /// Whoever polled has left.
-    pub async fn abandoned(&self) {
-        self.call(Call::Abandoned(self.place.address)).await;
+        let polled = answered.await.unwrap_or(Polled::Gone);
+        leaves.0 = None;
+        polled
     }
 
     /// `None`: another request sends packets at the moment.

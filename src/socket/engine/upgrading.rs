@@ -153,6 +153,10 @@ impl Conn {
         tracing::debug!(connection = self.id(lane), "moved to a WebSocket");
         match ending {
             // Told to go in the middle of the move.
+            Some(reason) if reason.is_verdict() => {
+                self.send_waiting(lane);
+                self.part(lane);
+            }
             Some(reason) => self.send_last(lane, frame::close(reason.code(), reason.text())),
             None => self.send_waiting(lane),
         }

@@ -151,3 +151,12 @@ fn what_another_writer_fragments_is_one_message() {
     Parser::write_message(&mut bytes, "last", OpCode::Continue, true, true);
     assert_eq!(heard(&bytes, 5, 512).0, [r#"Text("first last")"#]);
 }
+
+#[test]
+fn the_payloads_of_frames_are_found_whatever_their_length() {
+    let texts = [0, 1, 125, 126, 65_535, 65_536].map(|length| "x".repeat(length));
+    let frames: Vec<u8> = texts.iter().flat_map(|text| message(text).to_vec()).collect();
+    let found: Vec<&[u8]> = payloads(&frames).collect();
+    assert_eq!(found, texts.each_ref().map(|text| text.as_bytes()));
+    assert_eq!(payloads(&frames[..1]).count(), 0);
+}
