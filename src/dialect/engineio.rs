@@ -10,7 +10,9 @@ use serde_json::json;
 pub const SEPARATOR: u8 = 0x1e;
 /// The server asks whether the client lives.
 pub const PING: &str = "2";
-/// The answer to [`Packet::Ping`] with `probe`.
+/// What a [`Packet::Ping`] says on a WebSocket that the connection may move to.
+pub const PROBE: &str = "probe";
+/// The answer to [`Packet::Ping`] with [`PROBE`].
 pub const PROBED: &str = "3probe";
 /// The end of the connection.
 pub const CLOSE: &str = "1";
@@ -22,7 +24,7 @@ pub const NOOP: &str = "6";
 pub enum Packet<'a> {
     /// It goes.
     Close,
-    /// With `probe`: a WebSocket that the connection may move to works. Anything else is the server's to say.
+    /// With [`PROBE`]: a WebSocket that the connection may move to works. Anything else is the server's to say.
     Ping(&'a str),
     /// It lives.
     Pong,

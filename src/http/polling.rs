@@ -13,7 +13,7 @@ use super::wire::Handle;
 use super::{Gateway, Refusal, api};
 use crate::config::Origins;
 use crate::dialect::Dialect;
-use crate::dialect::engineio::Fault;
+use crate::dialect::engineio::{Fault, NOOP};
 use crate::socket::{Lane, Polled, Posted, Ticket};
 
 /// How long a body may take to arrive.
@@ -62,7 +62,7 @@ async fn answer(
             }
             Ok(()) => Err(Fault::Request.into()),
         },
-        Ok((_, About::JustGone)) if request.method() == Method::GET => Ok(packets("6".into())),
+        Ok((_, About::JustGone)) if request.method() == Method::GET => Ok(packets(NOOP.into())),
         Ok((_, About::JustGone)) => Err(Fault::Session.into()),
         Err(fault) => Err(fault.into()),
     };

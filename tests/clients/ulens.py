@@ -21,6 +21,11 @@ def say(event, **rest):
 @client.on("connect", namespace="/ws")
 def connect():
     say("connect", id=client.get_sid("/ws"), transport=client.transport())
+    if is_open:
+        subscribe()
+
+
+def subscribe():
     client.emit("SUBSCRIBE_NOTIFICATIONS", namespace="/ws", callback=lambda answer: say("subscribed", answer=answer))
 
 
@@ -34,7 +39,11 @@ def event(name, *args):
     say(name, args=args)
 
 
+# Before `connect` has returned, the library ignores a disconnect.
+is_open = False
 client.connect(url, auth={"token": token}, namespaces=["/ws"], transports=transports.split(","))
+is_open = True
+subscribe()
 for line in sys.stdin:
     told = json.loads(line)
     if told.get("close"):

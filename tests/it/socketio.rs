@@ -11,7 +11,7 @@ use crate::support::haproxy::{Balance, HaProxy};
 use crate::support::redis::Redis;
 use crate::support::script::Script;
 use crate::support::token;
-use crate::support::wait::PATIENCE;
+use crate::support::wait::{PATIENCE, eventually};
 
 const CONNECTIONS: &str = "campanile_connections";
 const SOCKETIO: &[(&str, &str)] = &[("dialect", "socketio")];
@@ -208,12 +208,12 @@ async fn pages_leave_a_replica_that_stops_by_themselves_and_hear_what_follows() 
     let status = scene.replicas[stops].wait_exit(2 * PATIENCE).await;
     assert!(status.success(), "{}", scene.replicas[stops].stderr_so_far());
     let exited = told.elapsed();
-    let everyone = |open: f64| open as usize == KINDS.len();
-    let users = [("dialect", "socketio")];
-    scene.replicas[stays].metric_becomes(CONNECTIONS, &users, everyone).await;
-    scene.replicas[stays]
-        .metric_becomes("campanile_socketio_unauthenticated", &[], |n| n < 0.5)
-        .await;
+    eventually("everyone is on the other replica", 2 * PATIENCE, async || {
+        let metrics = scene.replicas[stays].metrics().await;
+        let strangers = metrics.count("campanile_socketio_unauthenticated", &[]);
+        metrics.count(CONNECTIONS, SOCKETIO) == KINDS.len() && strangers == 0
+    })
+    .await;
     println!(
         "{moving} pages moved; exited {exited:?} after SIGTERM, all there after {:?}",
         told.elapsed()

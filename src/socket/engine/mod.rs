@@ -23,6 +23,16 @@ pub use sessions::{Found, Polled, Posted, Sessions, Stranger, Ticket};
 
 use sessions::Registered;
 
+/// How far a connection that polls is on its way to a WebSocket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Moving {
+    No,
+    /// There is one that it may move to.
+    Probed,
+    /// It works; the client moves when its poll has ended.
+    Works,
+}
+
 /// What only a connection of Socket.IO has.
 pub(super) struct Engine {
     pub(super) talk: Talk,
@@ -32,10 +42,7 @@ pub(super) struct Engine {
     stranger: Option<Stranger>,
     /// A poll that waits for something to say.
     parked: Option<oneshot::Sender<Polled>>,
-    /// There is a WebSocket that it may move to.
-    probing: bool,
-    /// The WebSocket works; the client moves when its poll has ended.
-    upgrading: bool,
+    moving: Moving,
     /// It was told to stay away, and has a moment to go by itself.
     pub(super) parting: bool,
     /// A token that came with a request, for namespaces that bring none.
@@ -53,8 +60,7 @@ impl Engine {
             registered: None,
             stranger: Some(stranger),
             parked: None,
-            probing: false,
-            upgrading: false,
+            moving: Moving::No,
             parting: false,
             carried: token.map(Into::into),
             joins: VecDeque::new(),

@@ -1,15 +1,15 @@
 use std::rc::Rc;
 
-use crate::dialect::socketio;
-use crate::dialect::{Command, Namespace};
+use crate::dialect::{Command, Namespace, engineio, socketio};
 use crate::inbox::{Answer, Failure};
 use crate::session::Next;
 use crate::socket::asking::MAX_ASKING;
+use crate::socket::conn::CLOSE_LINGER;
 use crate::socket::conn::State;
 use crate::socket::{Conn, Lane};
 
 /// How long a client that was told to stay away has to close, in milliseconds.
-const PARTING: u64 = 1_000;
+const PARTING: u64 = 3_000;
 
 impl Conn {
     /// One packet of Engine.IO arrived, by whichever transport; `false`: the client leaves.
@@ -18,7 +18,7 @@ impl Conn {
         let State { session: Some(session), engine: Some(engine), ending: None, .. } = &mut *state
         else {
             // It may still say that it leaves.
-            return text != "1";
+            return text != engineio::CLOSE;
         };
         let turn = engine.talk.on_packet(session, &lane.rig.rules, lane.now(), text);
         drop(state);
@@ -39,10 +39,14 @@ impl Conn {
     /// Clients close by themselves when they are told to stay away; python-socketio takes a close that comes right
     /// behind for an accident, and reconnects.
     pub(in crate::socket) fn part(&self, lane: &Lane) {
-        if let Some(engine) = &mut self.state.borrow_mut().engine {
-            engine.parting = true;
-        }
-        lane.set_timer(self, lane.now().after(PARTING));
+        let mut state = self.state.borrow_mut();
+        let Some(engine) = &mut state.engine else { return };
+        engine.parting = true;
+        let limbo = engine.talk.limbo();
+        drop(state);
+        // Nobody gains time by being sent away.
+        let (most, least) = (lane.now().after(PARTING), lane.now().after(CLOSE_LINGER));
+        lane.set_timer(self, limbo.map_or(most, |limbo| most.min(limbo.max(least))));
     }
 
     /// Whether the close frame is still to be sent; it is not any more after this.

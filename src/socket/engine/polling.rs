@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Call, Polled, Posted};
+use super::{Call, Moving, Polled, Posted};
 use crate::delivery::Parcel;
 use crate::dialect::engineio::{self, SEPARATOR};
 use crate::session::CloseReason;
@@ -106,7 +106,7 @@ impl Conn {
         let mut state = self.state.borrow_mut();
         let (ending, empty) = (state.ending, state.outbox.is_empty());
         let Some(engine) = &mut state.engine else { return };
-        if empty && ending.is_none() && !engine.upgrading {
+        if empty && ending.is_none() && engine.moving != Moving::Works {
             return;
         }
         let Some(answer) = engine.parked.take() else { return };
@@ -126,6 +126,12 @@ impl Conn {
         }
         // In a poll of its own: clients act on the end before they have acted on what came with it.
         let last = ending.filter(|_| payload.text.is_empty());
+        if let Some(reason) = last.filter(|reason| reason.reconnect()) {
+            drop(state);
+            // python-socketio takes the packet for a wish that it stays away; after an error it comes back.
+            answer.send(Polled::Gone).ok();
+            return self.over(lane, reason);
+        }
         if last.is_some() {
             payload.push(engineio::CLOSE.as_bytes());
         } else if payload.text.is_empty() {

@@ -8,7 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::dialect::engineio::{PROBED, Packet};
+use super::Moving;
+use crate::dialect::engineio::{PROBE, PROBED, Packet};
 use crate::hub::Address;
 use crate::session::CloseReason;
 use crate::socket::frame::{self, Inbound, Reader};
@@ -57,7 +58,7 @@ struct Candidate {
 impl Candidate {
     /// Follows the client as far as its last word before the move.
     async fn moves(&mut self, conn: &Rc<Conn>, lane: &Rc<Lane>) -> Result<(), ()> {
-        if Packet::read(&self.text().await?) != Ok(Packet::Ping("probe")) {
+        if Packet::read(&self.text().await?) != Ok(Packet::Ping(PROBE)) {
             return Err(());
         }
         self.stream.write_all(&frame::message(PROBED)).await.map_err(|_| ())?;
@@ -112,20 +113,24 @@ impl Conn {
             return false;
         }
         let Some(engine) = &mut state.engine else { return false };
-        !std::mem::replace(&mut engine.probing, true)
+        let moves = engine.moving == Moving::No;
+        if moves {
+            engine.moving = Moving::Probed;
+        }
+        moves
     }
 
     /// From now on polls end at once.
     fn is_moving(self: &Rc<Self>, lane: &Rc<Lane>) {
         if let Some(engine) = &mut self.state.borrow_mut().engine {
-            engine.upgrading = true;
+            engine.moving = Moving::Works;
         }
         self.answer_poll(lane);
     }
 
     fn stays(&self) {
         if let Some(engine) = &mut self.state.borrow_mut().engine {
-            (engine.probing, engine.upgrading) = (false, false);
+            engine.moving = Moving::No;
         }
     }
 
@@ -142,7 +147,7 @@ impl Conn {
             actix_rt::spawn(candidate.turn_away());
             return;
         };
-        (engine.probing, engine.upgrading) = (false, false);
+        engine.moving = Moving::No;
         state.reader = reader;
         drop(state);
         // The loop cleans up from here on, also when it is never polled.

@@ -157,6 +157,6 @@ fn the_payloads_of_frames_are_found_whatever_their_length() {
     let texts = [0, 1, 125, 126, 65_535, 65_536].map(|length| "x".repeat(length));
     let frames: Vec<u8> = texts.iter().flat_map(|text| message(text).to_vec()).collect();
     let found: Vec<&[u8]> = payloads(&frames).collect();
-    assert_eq!(found, texts.each_ref().map(|text| text.as_bytes()));
+    assert_eq!(found, texts.each_ref().map(String::as_bytes));
     assert_eq!(payloads(&frames[..1]).count(), 0);
 }

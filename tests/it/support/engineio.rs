@@ -1,6 +1,6 @@
 //! Engine.IO by hand: polls, posts and WebSockets that do exactly what a test says.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::client::Client;
 use super::gateway::Gateway;
@@ -29,7 +29,8 @@ impl<'a> Polling<'a> {
 
     pub(crate) fn opened(gateway: &'a Gateway, response: &Response) -> Self {
         assert_eq!(response.status, 200, "{}", response.text());
-        let opening: Value = serde_json::from_str(&response.text()[1..]).unwrap();
+        let opening = response.text().strip_prefix('0').expect("the first packet");
+        let opening: Value = serde_json::from_str(opening).unwrap();
         let sid = opening["sid"].as_str().unwrap().to_owned();
         Self { gateway, sid, opening }
     }
@@ -69,6 +70,17 @@ impl<'a> Polling<'a> {
         assert_eq!(response.header("content-type"), Some("text/plain; charset=UTF-8"));
         assert_eq!(response.header("cache-control"), Some("no-store"));
         response.text().to_owned()
+    }
+
+    /// The connection has ended, without a word that would keep its client away.
+    pub(crate) async fn is_told_to_come_back(&self) {
+        let mut response = self.get().await;
+        // Just ended, if the poll came late.
+        while response.status == 200 {
+            assert_eq!(response.text(), "6");
+            response = self.get().await;
+        }
+        assert_eq!((response.status, &response.json()["code"]), (400, &json!(1)));
     }
 
     /// A WebSocket for this connection.
