@@ -1,4 +1,4 @@
-//! The messaging app with its own client: queue, worker, two replicas behind a load balancer.
+//! The messaging app with its own client: queue, worker, two replicas behind a load balancer, and mail.
 
 use serde_json::json;
 
@@ -8,12 +8,15 @@ use crate::support::haproxy::{Balance, HaProxy};
 use crate::support::rabbit::{Rabbit, queue};
 use crate::support::redis::Redis;
 use crate::support::script::Script;
+use crate::support::smtp::{Mail, Sink};
 use crate::support::token;
 use crate::support::wait::{PATIENCE, until};
 
+const TITLE: &str = "New message from John";
+
 #[tokio::test]
 async fn the_messaging_apps_client_is_served_from_the_queue_to_every_socket() {
-    let (redis, rabbit) = tokio::join!(Redis::start(), Rabbit::shared());
+    let (redis, rabbit, sink) = tokio::join!(Redis::start(), Rabbit::shared(), Sink::start());
     let queue = queue();
     let replica = || {
         let builder = Gateway::builder().redis(&redis).env("CAMPANILE_DRAIN_DELAY", "0");
@@ -22,14 +25,14 @@ async fn the_messaging_apps_client_is_served_from_the_queue_to_every_socket() {
     let (one, two, worker) = tokio::join!(
         replica().start(),
         replica().start(),
-        working(&redis, &rabbit, &queue).start()
+        sink.behind(working(&redis, &rabbit, &queue)).start()
     );
     let balancer = HaProxy::start(Balance::RoundRobin, &[&one, &two]).await;
     consuming(&worker).await;
     let publisher = rabbit.publisher().await;
     let message = |n: usize| {
         json!({
-            "user_id": "42", "title": "New message from John", "message": format!("John: {n}"),
+            "user_id": "42", "user_email": "42@app.example", "title": TITLE, "message": format!("John: {n}"),
             "notification_type": "new_message", "notification_id": format!("id-{n}"),
             "timestamp": "2024-01-15T10:30:00Z", "room_id": "room", "sender_id": "john",
         })
@@ -41,6 +44,13 @@ async fn the_messaging_apps_client_is_served_from_the_queue_to_every_socket() {
         (inbox(&one, "42").await.len() == 1).then_some(())
     })
     .await;
+
+    // The worker mails what nobody has read.
+    let mails = sink.recipients_become(1, 2 * PATIENCE).await;
+    assert_eq!(
+        (subjects(&mails), mails[0].to()),
+        (vec![TITLE.to_owned()], "42@app.example".into())
+    );
 
     let url = balancer.url("");
     let arguments = [url.as_str(), &token::for_user("42"), "200", "100"];
@@ -62,7 +72,7 @@ async fn the_messaging_apps_client_is_served_from_the_queue_to_every_socket() {
         let notification = client.next_of("notification").await["notification"].clone();
         assert_eq!(notification["notification_id"], "id-2");
         assert_eq!(notification["notification_type"], "new_message");
-        assert_eq!(notification["title"], "New message from John");
+        assert_eq!(notification["title"], TITLE);
         assert_eq!(notification["room_id"], "room");
     }
     phone.tell(&json!({"do": "mark_read", "id": "id-2"}));
@@ -98,6 +108,10 @@ async fn the_messaging_apps_client_is_served_from_the_queue_to_every_socket() {
     phone.tell(&json!({"do": "disconnect"}));
     assert_eq!(phone.next_of("close").await["code"], 1000);
     two.metric_becomes("campanile_connections", &dialect, |count| count < 1.5).await;
+}
+
+fn subjects(mails: &[Mail]) -> Vec<String> {
+    mails.iter().map(|mail| mail.header("subject")).collect()
 }
 
 /// The next of these events.
