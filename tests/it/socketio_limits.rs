@@ -39,8 +39,8 @@ async fn who_shows_no_valid_token_in_time_is_gone() {
     assert_eq!(silent.next_close().await.0, 4001);
     assert!(opened.elapsed() >= Duration::from_secs(1), "{:?}", opened.elapsed());
     // It was connected, and would come back for nothing.
-    assert_eq!(refused.next_text().await, r#"42/ws,["ERROR","no valid token in time"]"#);
-    assert_eq!(refused.next_text().await, "41/ws,");
+    assert_eq!(engineio::next(&mut refused).await, r#"42/ws,["ERROR","no valid token in time"]"#);
+    assert_eq!(engineio::next(&mut refused).await, "41/ws,");
     assert_eq!(refused.next_close().await.0, 4001);
     drop((silent, refused));
     // One that polls has nobody to tell, and is gone all the same.
@@ -89,9 +89,9 @@ async fn the_limit_of_a_user_holds_over_all_replicas_and_dialects() {
     let _bare = Client::bare(&a, "42").await;
     let _socketio = engineio::subscribed(&b, "42").await;
     let mut third = engineio::connected(&b, &token::for_user("42")).await;
-    let (name, text) = event(&third.next_text().await);
+    let (name, text) = event(&engineio::next(&mut third).await);
     assert!(name == "ERROR" && text.as_str().unwrap().contains("2 connections"), "{name} {text}");
-    assert_eq!(third.next_text().await, "41/ws,");
+    assert_eq!(engineio::next(&mut third).await, "41/ws,");
     assert_eq!(third.next_close().await.0, 4003);
     drop(third);
     b.metric_is(CONNECTIONS, 1.0).await;
@@ -108,11 +108,11 @@ async fn tokens_come_by_every_carrier() {
     for place in [TokenIn::Header, TokenIn::Query, TokenIn::Cookie("session".into())] {
         let handshake = engineio::websocket(&gateway).user("42").token_in(place);
         let mut client = handshake.header("Origin", origin).await.unwrap();
-        client.next_text().await;
+        engineio::next(&mut client).await;
         client.send_text("40/ws,").await;
-        assert!(client.next_text().await.starts_with("40/ws,"));
+        assert!(engineio::next(&mut client).await.starts_with("40/ws,"));
         client.send_text(SUBSCRIBE).await;
-        assert_eq!(client.next_text().await, SUBSCRIBED);
+        assert_eq!(engineio::next(&mut client).await, SUBSCRIBED);
     }
     // A page that polls its own host says no Origin with GET, but with POST.
     let cookie = format!("session={}", token::for_user("42"));
@@ -189,16 +189,19 @@ async fn who_is_sent_away_is_told_why_and_does_not_come_back() {
     let headers = [("Authorization", bearer.as_str())];
     assert_eq!(gateway.http("POST", "/api/disconnect", &headers, body).await.status, 200);
     let error = r#"42/ws,["ERROR","disconnected, get a new token"]"#;
-    assert_eq!(socket.next_text().await, error);
-    assert_eq!(socket.next_text().await, "41/ws,");
+    assert_eq!(engineio::next(&mut socket).await, error);
+    assert_eq!(engineio::next(&mut socket).await, "41/ws,");
     assert_eq!(socket.next_close().await.0, 4001);
     assert_eq!(polling.receive().await, format!("{error}\u{1e}41/ws,"));
     assert_eq!(polling.receive().await, "1");
 
     let claims = json!({"sub": "42", "exp": token::seconds_from_now(2)});
     let mut expires = engineio::connected(&gateway, &token::hs256(&claims, token::SECRET)).await;
-    assert_eq!(expires.next_text().await, r#"42/ws,["ERROR","token expired, get a new one"]"#);
-    assert_eq!(expires.next_text().await, "41/ws,");
+    assert_eq!(
+        engineio::next(&mut expires).await,
+        r#"42/ws,["ERROR","token expired, get a new one"]"#
+    );
+    assert_eq!(engineio::next(&mut expires).await, "41/ws,");
     assert_eq!(expires.next_close().await.0, 4001);
 }
 
@@ -235,8 +238,8 @@ async fn what_was_missed_while_redis_was_away_arrives_when_it_is_back() {
     let mut socket = engineio::subscribed(&gateway, "42").await;
     let polling = Polling::subscribed(&gateway, "42").await;
     notify(&redis, "42", &json!({"id": "before"})).await;
-    assert_eq!(event(&socket.next_text().await).1["id"], "before");
-    assert_eq!(event(&socket.next_text().await).0, "UNREAD_COUNT");
+    assert_eq!(event(&engineio::next(&mut socket).await).1["id"], "before");
+    assert_eq!(event(&engineio::next(&mut socket).await).0, "UNREAD_COUNT");
     let mut polled = polling.receive().await;
     proxy.cut().await;
     gateway.metric_is("campanile_redis_connected", 0.0).await;
@@ -244,7 +247,7 @@ async fn what_was_missed_while_redis_was_away_arrives_when_it_is_back() {
     assert_eq!((away.status, &away.json()["code"]), (503, &json!(4)));
     notify(&redis, "42", &json!({"id": "meanwhile", "message": "m"})).await;
     proxy.restore().await;
-    let (name, missed) = event(&socket.next_text().await);
+    let (name, missed) = event(&engineio::next(&mut socket).await);
     assert_eq!((name.as_str(), &missed["id"]), ("NEW_NOTIFICATION", &json!("meanwhile")));
     while !polled.contains("meanwhile") {
         polled = polling.receive().await;
@@ -258,19 +261,23 @@ async fn a_poller_and_a_socket_are_told_of_changes_made_elsewhere() {
     let gateway = Gateway::start(&redis).await;
     let mut socket = engineio::subscribed(&gateway, "42").await;
     notify(&redis, "42", &json!({"id": 5, "message": "m"})).await;
-    assert_eq!(event(&socket.next_text().await).1["id"], 5);
-    let (name, count) = event(&socket.next_text().await);
+    assert_eq!(event(&engineio::next(&mut socket).await).1["id"], 5);
+    let (name, count) = event(&engineio::next(&mut socket).await);
     assert_eq!((name.as_str(), &count["count"]), ("UNREAD_COUNT", &json!(1)));
     let read = gateway.http_as("42", "POST", "/api/notifications/5/read").await;
     assert_eq!(read.status, 200, "{}", read.text());
     let update = ("NOTIFICATION_UPDATE".into(), json!({"id": "5", "status": "read"}));
-    assert_eq!(event(&socket.next_text().await), update);
-    let (name, count): (String, Value) = event(&socket.next_text().await);
+    assert_eq!(event(&engineio::next(&mut socket).await), update);
+    let (name, count): (String, Value) = event(&engineio::next(&mut socket).await);
     assert_eq!((name.as_str(), &count["count"]), ("UNREAD_COUNT", &json!(0)));
     // Without an acknowledgement, failures are told as Nest tells them.
     socket.send_text(r#"42/ws,["MARK_READ",{"id":"x"}]"#).await;
-    let (name, failure) = event(&socket.next_text().await);
+    let (name, failure) = event(&engineio::next(&mut socket).await);
     assert_eq!((name.as_str(), &failure["code"]), ("exception", &json!("not_found")));
     socket.send_text(r#"42/ws,9["DANCE"]"#).await;
-    assert!(socket.next_text().await.starts_with(r#"43/ws,9[{"error":{"code":"unknown_event""#));
+    assert!(
+        engineio::next(&mut socket)
+            .await
+            .starts_with(r#"43/ws,9[{"error":{"code":"unknown_event""#)
+    );
 }

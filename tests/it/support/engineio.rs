@@ -63,8 +63,23 @@ impl<'a> Polling<'a> {
         assert_eq!((response.status, response.text()), (200, "ok"), "{body}");
     }
 
-    /// What the next poll brings.
+    /// What the next poll brings besides pings, which are answered: the first one may come at any time.
     pub(crate) async fn receive(&self) -> String {
+        loop {
+            let payload = self.receive_any().await;
+            let (pings, said): (Vec<_>, Vec<_>) =
+                payload.split('\u{1e}').partition(|packet| *packet == "2");
+            if !pings.is_empty() {
+                self.send("3").await;
+            }
+            if !said.is_empty() {
+                return said.join("\u{1e}");
+            }
+        }
+    }
+
+    /// What the next poll brings.
+    pub(crate) async fn receive_any(&self) -> String {
         let response = self.get().await;
         assert_eq!(response.status, 200, "{}", response.text());
         assert_eq!(response.header("content-type"), Some("text/plain; charset=UTF-8"));
@@ -77,7 +92,7 @@ impl<'a> Polling<'a> {
         let mut response = self.get().await;
         // Just ended, if the poll came late.
         while response.status == 200 {
-            assert_eq!(response.text(), "6");
+            assert!(["6", "2"].contains(&response.text()), "{}", response.text());
             response = self.get().await;
         }
         assert_eq!((response.status, &response.json()["code"]), (400, &json!(1)));
@@ -102,6 +117,17 @@ pub(crate) fn websocket(gateway: &Gateway) -> Connect {
     Client::connect(gateway, &format!("{PATH}websocket"))
 }
 
+/// The next text besides pings, which are answered: the first one may come at any time.
+pub(crate) async fn next(client: &mut Client) -> String {
+    loop {
+        let text = client.next_text().await;
+        if text != "2" {
+            return text;
+        }
+        client.send_text("3").await;
+    }
+}
+
 /// The same, open and past its first packet.
 pub(crate) async fn opened(gateway: &Gateway) -> Client {
     let mut client = websocket(gateway).await.unwrap_or_else(|refused| {
@@ -116,7 +142,7 @@ pub(crate) async fn opened(gateway: &Gateway) -> Client {
 pub(crate) async fn connected(gateway: &Gateway, token: &str) -> Client {
     let mut client = opened(gateway).await;
     client.send_text(&connect("/ws", token)).await;
-    let connected = client.next_text().await;
+    let connected = next(&mut client).await;
     assert!(connected.starts_with(r#"40/ws,{"sid":""#), "{connected}");
     client
 }
@@ -125,7 +151,7 @@ pub(crate) async fn connected(gateway: &Gateway, token: &str) -> Client {
 pub(crate) async fn subscribed(gateway: &Gateway, user: &str) -> Client {
     let mut client = connected(gateway, &token::for_user(user)).await;
     client.send_text(SUBSCRIBE).await;
-    assert_eq!(client.next_text().await, SUBSCRIBED);
+    assert_eq!(next(&mut client).await, SUBSCRIBED);
     client
 }
 
