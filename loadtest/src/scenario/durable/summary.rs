@@ -58,6 +58,7 @@ pub(super) fn report(args: &Args, rounds: &[Round], faults: Vec<String>) -> Repo
             rounds.len()
         ),
         tables,
+        plots: Vec::new(),
         notes: notes(rounds),
         faults,
         data: json!({ "rounds": rounds, "ways": WAYS.map(|(label, _)| label), "median": medians }),

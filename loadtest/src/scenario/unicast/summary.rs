@@ -2,19 +2,22 @@
 
 use serde_json::json;
 
+use super::super::load::merged;
 use super::{Args, Part, Round};
+use crate::probe::{Evidence, Sample, plots, verdict};
 use crate::publish::Pace;
-use crate::report::{Report, Table, cell, number};
+use crate::report::{Plot, Report, Table, cell, number};
 use crate::stats::{Latency, float, median, ratio};
 
-/// Machine use above which CPU was the limit.
-const BUSY: f64 = 0.9;
 /// Share of the offered rate below which the load was not carried.
 const CARRIED: f64 = 0.99;
-/// The publisher's own lateness (p99) above which it spoils the latency, microseconds.
-const LATE_US: f64 = 5_000.0;
 
-pub(super) fn report(args: &Args, rounds: &[Round], faults: Vec<String>) -> Report {
+pub(super) fn report(
+    args: &Args,
+    rounds: &[Round],
+    watched: &[(String, Vec<Sample>)],
+    faults: Vec<String>,
+) -> Report {
     let mut tables = vec![cpu(rounds), latency(rounds), usage(rounds)];
     if rounds.len() > 1 {
         tables.push(each(rounds));
@@ -43,10 +46,21 @@ pub(super) fn report(args: &Args, rounds: &[Round], faults: Vec<String>) -> Repo
             rounds.len()
         ),
         tables,
+        plots: drawn(rounds, watched),
         notes: notes(args, rounds),
         faults,
         data: json!({ "rounds": rounds, "median": medians }),
     }
+}
+
+fn drawn(rounds: &[Round], watched: &[(String, Vec<Sample>)]) -> Vec<Plot> {
+    let of = |pick: Pick| merged(rounds.iter().filter_map(pick)).nines();
+    let mut latency =
+        Plot::percentiles("Latency, intended publish → received").with("server", of(gateway));
+    if rounds.iter().any(|round| round.redis.is_some()) {
+        latency = latency.with("floor: bare Redis subscriber", of(redis));
+    }
+    std::iter::once(latency).chain(plots(watched)).collect()
 }
 
 type Pick = fn(&Round) -> Option<&Part>;
@@ -185,40 +199,18 @@ fn notes(args: &Args, rounds: &[Round]) -> Vec<String> {
         );
     }
     if cpu_us(rounds, gateway).is_none() {
-        notes.push("CPU needs the gateway's process: add --pid.".into());
+        notes.push("CPU needs the server's process: add --pid.".into());
     }
     notes
 }
 
 /// One line: what kept the run from going faster.
 fn limit(args: &Args, rounds: &[Round]) -> String {
-    let busy = busy(rounds, gateway).unwrap_or_default();
-    let lag = rounds.iter().filter_map(|round| round.gateway.publisher_lag);
-    let lag = median(lag.map(|lag| lag.p99_us)).unwrap_or_default();
+    let Some(last) = rounds.last() else { return String::new() };
+    let part = &last.gateway;
+    let late_us = args.rate.and(part.publisher_lag).map(|lag| lag.p99_us);
     let carried = median(rounds.iter().map(|round| round.gateway.deliveries_per_second));
-    let carried = carried.unwrap_or_default();
-    let cores = if busy >= 100.0 * BUSY { "all cores were" } else { "the machine was" };
-    let machine = format!("{cores} {busy:.0} % busy");
-    match args.rate {
-        Some(_) if lag > LATE_US => format!(
-            "Limited by this tool: its publisher was {} ms late (p99); {machine}.",
-            number(lag / 1e3)
-        ),
-        Some(rate) if carried < CARRIED * rate => format!(
-            "Limited by the server or the machine: {} of {}/s arrived; {machine}.",
-            number(carried),
-            number(rate)
-        ),
-        Some(rate) => format!(
-            "Limited by the asked rate of {}/s; {machine}, the publisher {} ms late (p99).",
-            number(rate),
-            number(lag / 1e3)
-        ),
-        None if busy >= 100.0 * BUSY => {
-            format!(
-                "Limited by the machine's CPU, which the gateway shares with this tool; {machine}."
-            )
-        }
-        None => format!("Limited by one busy thread or the window (--window); {machine}."),
-    }
+    let asked = args.rate.filter(|rate| carried.unwrap_or_default() >= CARRIED * rate);
+    let asked = asked.map(|rate| format!("{}/s", number(rate)));
+    verdict(&Evidence { usage: &part.usage, late_us, overflows: 0, asked })
 }
