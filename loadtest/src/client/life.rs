@@ -340,7 +340,8 @@ impl Client {
             Said::Ready => self.subscribed = true,
             Said::Strange => recorder.tally.foreign += 1,
             Said::Reconnect(after) => self.advised = Some(after),
-            Said::Greeting { replayed, gap } => {
+            Said::Greeting { cursor, replayed, gap } => {
+                self.go_on_after(cursor);
                 let travels = &mut recorder.tally.travels;
                 travels.gaps += u64::from(gap);
                 travels.replayed += replayed;
@@ -349,10 +350,7 @@ impl Client {
                 }
             }
             Said::Notification { cursor } => {
-                if let Some(cursor) = cursor {
-                    self.cursor.clear();
-                    self.cursor.push_str(cursor);
-                }
+                self.go_on_after(cursor);
                 let replayed = match &mut self.resume {
                     Some(Resume { left: Some(left), .. }) => {
                         *left = left.saturating_sub(1);
@@ -368,6 +366,13 @@ impl Client {
         drop(recorder);
         self.returned();
         Ok(())
+    }
+
+    fn go_on_after(&mut self, cursor: Option<&str>) {
+        if let Some(cursor) = cursor {
+            self.cursor.clear();
+            self.cursor.push_str(cursor);
+        }
     }
 
     /// Notes a return that is complete.

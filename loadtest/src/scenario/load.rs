@@ -61,8 +61,9 @@ impl Load<'_> {
         let (run, clock) = (self.common.run_id(), self.common.clock);
         let counters = crowd.counters();
         let (reach, each) = match self.to {
+            // One user's messages are for all of the sockets.
+            To::Users(1) | To::All => (Reach::All, counters.open()),
             To::Users(users) => (Reach::Each(users), counters.open() / users.max(1)),
-            To::All => (Reach::All, counters.open()),
         };
         let from = self.common.measured_from(self.warm_up);
         crowd.record(Expectation { run, from, reach }).await?;

@@ -22,19 +22,19 @@ const AFTER: Duration = Duration::from_secs(3);
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
     /// Clients, each of its own user
-    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = positive)]
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = positive)]
     clients: usize,
     /// Share of them that stops reading, percent
     #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=99))]
     share: u8,
     /// Messages per second, each for all clients
-    #[arg(long, value_name = "R", default_value_t = 10.0, value_parser = rate)]
+    #[arg(long, value_name = "R", default_value_t = 20.0, value_parser = rate)]
     rate: f64,
     /// Measured time without and with still readers, seconds
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = seconds)]
     seconds: Duration,
     /// Size of a published notification, bytes
-    #[arg(long, value_name = "N", default_value_t = 2_000)]
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
     bytes: usize,
     #[command(flatten)]
     target: TargetArgs,

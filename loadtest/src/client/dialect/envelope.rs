@@ -38,6 +38,7 @@ pub(super) fn hear(message: &[u8]) -> Heard<'_> {
     Heard::said(match frame.kind {
         "notification" => Said::Notification { cursor: data.cursor },
         "connected" => Said::Greeting {
+            cursor: data.cursor,
             replayed: data.replayed.unwrap_or_default(),
             gap: data.recovered == Some(false),
         },
@@ -60,11 +61,11 @@ mod tests {
     fn a_frame_gives_what_resuming_needs() {
         let said = |text: &'static str| hear(text.as_bytes()).said;
         let hello = r#"{"type":"connected","data":{"connection_id":"c","replayed":3,"recovered":true,"cursor":"7-9"}}"#;
-        assert_eq!(said(hello), Said::Greeting { replayed: 3, gap: false });
+        assert_eq!(said(hello), Said::Greeting { cursor: Some("7-9"), replayed: 3, gap: false });
         let fresh = r#"{"type":"connected","data":{"recovered":null,"replayed":0}}"#;
-        assert_eq!(said(fresh), Said::Greeting { replayed: 0, gap: false });
+        assert_eq!(said(fresh), Said::Greeting { cursor: None, replayed: 0, gap: false });
         let gap = r#"{"type":"connected","data":{"recovered":false,"replayed":0}}"#;
-        assert_eq!(said(gap), Said::Greeting { replayed: 0, gap: true });
+        assert_eq!(said(gap), Said::Greeting { cursor: None, replayed: 0, gap: true });
         let notification =
             r#"{"type":"notification","data":{"id":7,"data":{"a":[1]},"cursor":"8-9"}}"#;
         assert_eq!(said(notification), Said::Notification { cursor: Some("8-9") });

@@ -81,7 +81,7 @@ pub(super) enum Said<'a> {
     /// From now on notifications arrive.
     Ready,
     /// A greeting of `campanile.v1`.
-    Greeting { replayed: u64, gap: bool },
+    Greeting { cursor: Option<&'a str>, replayed: u64, gap: bool },
     /// Notifications, each carrying its stamp, in the message; and after which to go on.
     Notification { cursor: Option<&'a str> },
     /// Come back after a while.
