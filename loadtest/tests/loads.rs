@@ -2,6 +2,8 @@
 //! who asks for something impossible. The figures of so small runs mean nothing; what is checked is that
 //! everything was counted and nothing was lost.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -10,7 +12,7 @@ use serde_json::Value;
 
 const TOOL: &str = env!("CARGO_BIN_EXE_campanile-loadtest");
 /// Far beyond what a small run takes, on any machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Runs the tool to its end.
 fn tool(arguments: &[&str]) -> Output {
@@ -152,8 +154,7 @@ fn a_rolling_restart_loses_nothing() {
 fn readers_that_stand_still_do_not_hold_up_the_others() {
     let result = measured("slow --clients 20 --share 20 --rate 20 --bytes 300 --seconds 1");
     whole(&result["rounds"][0]["all_read"]);
-    let still = &result["rounds"][0]["some_stand"];
-    assert!(still["received"].as_u64() >= still["expected"].as_u64(), "{still}");
+    whole(&result["rounds"][0]["some_stand"]);
 }
 
 #[test]
@@ -178,7 +179,7 @@ fn durable_publishes_are_counted_on_every_lane() {
 fn peers_and_floors_are_compared_in_turn() {
     let result = measured(
         "compare --servers campanile,socket.io,ws --connections 40 --users 20 --rate 100 --window 40 \
-         --seconds 0.5 --warm-up 0.2 --rounds 2",
+         --seconds 0.3 --warm-up 0.1 --settle 0.1 --rounds 2",
     );
     let subjects = result.as_array().unwrap();
     assert_eq!(subjects.len(), 5, "{result}");

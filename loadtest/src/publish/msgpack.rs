@@ -1,4 +1,4 @@
-//! As much of MessagePack as a packet of Socket.IO's Redis adapter needs.
+//! As much of `MessagePack` as a packet of Socket.IO's Redis adapter needs.
 //! <https://github.com/msgpack/msgpack/blob/master/spec.md>
 
 use serde_json::Value;
@@ -11,12 +11,11 @@ pub(super) fn write(out: &mut Vec<u8>, value: &Value) {
         Value::Bool(true) => out.push(0xc3),
         Value::Number(number) => {
             let number = number.as_u64().unwrap_or_default();
-            match u8::try_from(number) {
-                Ok(small @ 0..=0x7f) => out.push(small),
-                _ => {
-                    out.push(0xcf);
-                    out.extend(number.to_be_bytes());
-                }
+            if let Ok(small @ 0..=0x7f) = u8::try_from(number) {
+                out.push(small);
+            } else {
+                out.push(0xcf);
+                out.extend(number.to_be_bytes());
             }
         }
         Value::String(text) => {
@@ -25,7 +24,9 @@ pub(super) fn write(out: &mut Vec<u8>, value: &Value) {
         }
         Value::Array(items) => {
             head(out, items.len(), [0x90, 0, 0xdc]);
-            items.iter().for_each(|item| write(out, item));
+            for item in items {
+                write(out, item);
+            }
         }
         Value::Object(fields) => {
             head(out, fields.len(), [0x80, 0, 0xde]);

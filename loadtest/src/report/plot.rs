@@ -98,7 +98,9 @@ impl Plot {
         let bars = self.bars.iter().map(|bar| bar.high.max(bar.value));
         let top = points().map(|p| p.1).chain(bars).fold(0.0, f64::max);
         let x = points().map(|p| p.0).fold((f64::MAX, f64::MIN), |(a, b), x| (a.min(x), b.max(x)));
-        let x = if x.0 < x.1 { x } else { (x.0.min(0.0), x.0.min(0.0) + 1.0) };
+        // From nothing on, and never without width.
+        let x = if x.0 <= x.1 { (x.0.min(0.0), x.1) } else { (0.0, 1.0) };
+        let x = if x.0 < x.1 { x } else { (x.0, x.0 + 1.0) };
         let y = if self.log {
             let least = points().map(|p| p.1).filter(|y| *y > 0.0).fold(f64::MAX, f64::min);
             let least = if least < f64::MAX { least } else { 1.0 };
@@ -148,9 +150,9 @@ impl Plot {
                 (0_u8..).zip(names).map(|(nines, name)| (f64::from(nines), name.to_owned()));
             return ticks.filter(|(nines, _)| *nines <= scale.x.1).collect();
         }
-        let (from, until) = scale.x;
-        let step = |i: u8| from + (until - from) * f64::from(i) / 6.0;
-        (0..=6).map(|i| (step(i), number(step(i)))).collect()
+        let step = nice(scale.x.1 / 8.0);
+        let ticks = (0_u8..=8).map(|i| f64::from(i) * step).filter(|x| *x <= scale.x.1);
+        ticks.map(|x| (x, number(x))).collect()
     }
 
     fn draw_bars(&self, out: &mut String, scale: Scale) {
@@ -210,13 +212,13 @@ impl Scale {
     }
 }
 
-/// The least of 1, 2, 4, 5, 8 times a power of ten that is not less.
+/// The least of some round numbers that is not less.
 fn nice(top: f64) -> f64 {
     if top <= 0.0 {
         return 1.0;
     }
     let power = 10_f64.powf(top.log10().floor());
-    let steps = [1.0, 2.0, 4.0, 5.0, 8.0, 10.0];
+    let steps = [1.0, 1.2, 1.6, 2.0, 2.4, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0];
     steps.into_iter().map(|step| step * power).find(|y| *y >= top).unwrap_or(top)
 }
 
@@ -231,7 +233,9 @@ mod tests {
 
     #[test]
     fn an_axis_ends_at_a_round_number() {
-        for (top, end) in [(0.0, 1.0), (1.0, 1.0), (7.2, 8.0), (31.0, 40.0), (0.021, 0.04)] {
+        for (top, end) in
+            [(0.0, 1.0), (1.0, 1.0), (7.2, 8.0), (31.0, 40.0), (1007.0, 1200.0), (0.021, 0.024)]
+        {
             assert!((nice(top) - end).abs() < 1e-9, "{top}");
         }
     }

@@ -36,6 +36,9 @@ pub(crate) struct Args {
     /// Notifications under way at saturation
     #[arg(long, value_name = "N", default_value_t = 1_024, value_parser = clap::value_parser!(u64).range(1..))]
     window: u64,
+    /// Pause before memory is read, seconds
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    settle: Duration,
     /// Measured time of each part, seconds
     #[arg(long, value_name = "SECONDS", default_value = "3", value_parser = seconds)]
     seconds: Duration,
@@ -148,6 +151,7 @@ impl Bench<'_> {
             bytes: self.args.bytes,
             warm_up: self.args.warm_up,
             seconds: self.args.seconds,
+            still: 0,
         };
         let mut part = load.measure(target, crowd).await?;
         // Sockets of users beyond these get nothing.
@@ -161,12 +165,12 @@ impl Bench<'_> {
         let quarter = (all / 4).max(1);
         let counters = crowd.counters();
         self.common.open(round, who, &counters, quarter, crowd.open(quarter)).await?;
-        self.common.wait(round, &format!("{who}: sockets settle"), Duration::from_secs(1)).await;
+        self.common.wait(round, &format!("{who}: sockets settle"), self.args.settle).await;
         let before = resident_bytes(pid)?;
         let meter = Meter::start(&[("server", Some(pid))])?;
         self.common.open(round, who, &counters, all, crowd.open(all)).await?;
         let cpu = meter.stop()?.of("server");
-        self.common.wait(round, &format!("{who}: sockets settle"), Duration::from_secs(1)).await;
+        self.common.wait(round, &format!("{who}: sockets settle"), self.args.settle).await;
         let more = float((all - quarter) as u64);
         Ok(Figures {
             bytes_per_connection: ratio(float(resident_bytes(pid)?) - float(before), more),

@@ -13,7 +13,7 @@ use crate::publish::Pace;
 use crate::record::{Expectation, Reach, Tally, Times};
 use crate::report::Report;
 use crate::stats::{Latency, float, ratio};
-use crate::target::{Lane, Needs, People, Replica, TargetArgs, To};
+use crate::target::{Needs, People, Replica, TargetArgs, To};
 use crate::worker::{ComeBack, Counters};
 
 mod summary;
@@ -96,9 +96,6 @@ pub(crate) async fn run(args: &Args, common: &Common) -> Result<Report> {
 async fn measure(args: &Args, common: &Common, round: u16) -> Result<(Round, Tally, Vec<Sample>)> {
     let needs = Needs { replicas: args.replicas.into(), ..Needs::DURABLE };
     let target = args.target.start(&common.progress, needs).await?;
-    if target.lane == Lane::Fcall {
-        target.until_function().await?;
-    }
     let come_back = Some(ComeBack { away: RETRY, retry: RETRY });
     let people = People { come_back, ..People::users(args.clients) };
     let crowd = target.crowd(people, common.clock)?;

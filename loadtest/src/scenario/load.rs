@@ -25,6 +25,8 @@ pub(super) struct Load<'a> {
     /// Unmeasured time before the measured one.
     pub(super) warm_up: Duration,
     pub(super) seconds: Duration,
+    /// Sockets that do not read.
+    pub(super) still: usize,
 }
 
 /// What one load showed.
@@ -62,7 +64,7 @@ impl Load<'_> {
         let counters = crowd.counters();
         let (reach, each) = match self.to {
             // One user's messages are for all of the sockets.
-            To::Users(1) | To::All => (Reach::All, counters.open()),
+            To::Users(1) | To::All => (Reach::All, counters.open().saturating_sub(self.still)),
             To::Users(users) => (Reach::Each(users), counters.open() / users.max(1)),
         };
         let from = self.common.measured_from(self.warm_up);

@@ -67,9 +67,6 @@ async fn measure(
     let needs = Needs { persistent: true, ..Needs::DURABLE };
     let mut target = args.target.start(&common.progress, needs).await?;
     let durable = target.lane == Lane::Fcall;
-    if durable {
-        target.until_function().await?;
-    }
     let come_back = Some(ComeBack { away: RETRY, retry: RETRY });
     let people = People { come_back, ..People::users(args.clients) };
     let crowd = target.crowd(people, common.clock)?;
@@ -87,6 +84,7 @@ async fn measure(
         // Nothing is left out: the first moments are what it is about.
         warm_up: Duration::ZERO,
         seconds: args.seconds,
+        still: 0,
     };
     let before = load("before the loss").measure(&target, &crowd).await?;
     let redis = target.redis_service()?;

@@ -15,7 +15,7 @@ use crate::publish::Pace;
 use crate::record::{Expectation, Reach, Times};
 use crate::report::{Plot, Report, Table, number};
 use crate::stats::{Latency, float};
-use crate::target::{Lane, Needs, People, Replica, TargetArgs, To};
+use crate::target::{Needs, People, Replica, TargetArgs, To};
 use crate::worker::ComeBack;
 
 const RETRY: Duration = Duration::from_millis(500);
@@ -89,9 +89,6 @@ async fn measure(
     let settings = [("CAMPANILE_DRAIN_DELAY", &*delay), ("CAMPANILE_DRAIN_WINDOW", &*window)];
     let needs = Needs { replicas: args.replicas.into(), settings: &settings, ..Needs::DURABLE };
     let mut target = args.target.start(&common.progress, needs).await?;
-    if target.lane == Lane::Fcall {
-        target.until_function().await?;
-    }
     let come_back = Some(ComeBack { away: RETRY, retry: RETRY });
     let people = People { come_back, ..People::users(args.clients) };
     let crowd = target.crowd(people, common.clock)?;

@@ -17,7 +17,7 @@ use crate::target::{Needs, People, Replica, TargetArgs, To};
 /// Bytes that the kernel keeps for a client that does not read: its least, so that a server feels it.
 const RECEIVE_BUFFER: u32 = 4_096;
 /// How long the closing of still readers is waited for when they read again.
-const AFTER: Duration = Duration::from_secs(3);
+const AFTER: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
@@ -80,7 +80,7 @@ async fn measure(
     common.open(round, "server", &counters, args.clients, crowd.open(args.clients)).await?;
     let pid = target.replicas.iter().find_map(Replica::pid);
     let watch = Watch::start(pid, counters.clone());
-    let load = |who| Load {
+    let load = |who, still| Load {
         common,
         round,
         who,
@@ -89,18 +89,16 @@ async fn measure(
         bytes: args.bytes,
         warm_up: Duration::from_secs(1),
         seconds: args.seconds,
+        still,
     };
-    let all_read = load("all read").measure(&target, &crowd).await?;
+    let all_read = load("all read", 0).measure(&target, &crowd).await?;
     let before = pid.map(resident_bytes).transpose()?;
     crowd.stall(args.still()).await?;
-    let mut some_stand = load("some stand still").measure(&target, &crowd).await?;
+    let some_stand = load("some stand still", args.still()).measure(&target, &crowd).await?;
     let grown = pid.map(resident_bytes).transpose()?.zip(before);
     let bytes_each = grown.and_then(|(after, before)| {
         ratio(float(after) - float(before), float(args.still() as u64))
     });
-    // Of those that read, every delivery; of the others, what they had before they were closed.
-    let reading = (args.clients - args.still()) as u64;
-    some_stand.expected = some_stand.sent * reading;
     crowd.stall(0).await?;
     common.wait(round, "they read again", AFTER).await;
     let ends = crowd.tally().await?.travels.ends;
@@ -116,6 +114,8 @@ async fn measure(
     Ok((Round { all_read, some_stand, bytes_each, ends }, faults, watch.stop()))
 }
 
+type Pick = fn(&Round) -> &Part;
+
 fn report(
     args: &Args,
     rounds: &[Round],
@@ -126,7 +126,7 @@ fn report(
         "Deliveries to those that read, medians of the rounds",
         &["", "deliveries/s", "p50 ms", "p99 ms", "max ms", "µs CPU each"],
     );
-    let picks: [(&str, fn(&Round) -> &Part); 2] =
+    let picks: [(&str, Pick); 2] =
         [("all read", |round| &round.all_read), ("some stand still", |round| &round.some_stand)];
     let mut plot = Plot::percentiles("Latency, intended publish → received");
     for (name, pick) in picks {

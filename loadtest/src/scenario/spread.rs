@@ -99,6 +99,7 @@ async fn run(
             bytes: args.bytes,
             warm_up: args.warm_up,
             seconds: args.seconds,
+            still: 0,
         };
         let part = load.measure(&target, &crowd).await?;
         ensure!(part.received > 0, "no notification arrived: is the channel right?");

@@ -201,13 +201,15 @@ impl Rush {
     }
 }
 
+type Pick = fn(&Round) -> Option<&Rush>;
+
 fn report(
     args: &Args,
     rounds: &[Round],
     watched: &[(String, Vec<Sample>)],
     faults: Vec<String>,
 ) -> Report {
-    let picks: [(&str, fn(&Round) -> Option<&Rush>); 3] = [
+    let picks: [(&str, Pick); 3] = [
         ("connect", |round| Some(&round.connect)),
         ("reconnect after a kill", |round| round.reconnect.as_ref()),
         ("floor: answers 101", |round| round.floor.as_ref()),
@@ -236,16 +238,16 @@ fn report(
             rushes.iter().map(|rush| rush.overflows).sum::<u64>().to_string(),
         ]);
         let mut all = Times::default();
-        rushes.iter().for_each(|rush| all.merge(&rush.times));
+        for rush in &rushes {
+            all.merge(&rush.times);
+        }
         plot = plot.with(name, all.nines());
     }
     let cpu_ratio =
         median(rounds.iter().filter_map(|round| {
             ratio(round.connect.cpu_us_each?, round.floor.as_ref()?.cpu_us_each?)
         }));
-    let all_in = |pick: fn(&Round) -> Option<&Rush>| {
-        median(rounds.iter().filter_map(pick).map(|rush| rush.seconds))
-    };
+    let all_in = |pick: Pick| median(rounds.iter().filter_map(pick).map(|rush| rush.seconds));
     Report {
         scenario: "storm",
         title: format!("{} clients at once, rounds: {}", args.connections, rounds.len()),

@@ -114,6 +114,7 @@ impl Bench<'_> {
             bytes: self.args.bytes,
             warm_up: self.args.warm_up,
             seconds: self.args.seconds,
+            still: 0,
         }
     }
 

@@ -127,7 +127,7 @@ impl TargetArgs {
             return self.attach(url, dialect, lane);
         }
         let started = start::start(self, self.server, progress, needs).await?;
-        Ok(Target {
+        let target = Target {
             kind: self.server,
             replicas: started.replicas,
             lane,
@@ -137,7 +137,11 @@ impl TargetArgs {
             publish_key: Some(start::PUBLISH_KEY.to_owned()),
             secret: start::SECRET.to_owned(),
             args: self.clone(),
-        })
+        };
+        if lane != Lane::Publish && needs.replicas > 0 {
+            target.until_function().await?;
+        }
+        Ok(target)
     }
 
     /// Starts Redis and nothing else.

@@ -32,7 +32,6 @@ fn packet(packet: &[u8]) -> Heard<'_> {
             Heard::said(Said::Notification { cursor: None })
         }
         b'2' if body.starts_with(br#"["ERROR""#) => Heard::refused(body),
-        b'2' => Heard::said(Said::Nothing),
         b'3' if body.starts_with(ACK.as_bytes()) => Heard::said(Said::Ready),
         b'1' => Heard::refused(b"disconnected from the namespace"),
         b'4' => Heard::refused(body),

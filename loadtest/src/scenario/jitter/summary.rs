@@ -114,7 +114,9 @@ fn notes(rounds: &[Round]) -> Vec<String> {
 fn drawn(rounds: &[Round], watched: &[(String, Vec<Sample>)]) -> Vec<Plot> {
     let merged = |pick: fn(&Round) -> &Times| {
         let mut all = Times::default();
-        rounds.iter().for_each(|round| all.merge(pick(round)));
+        for round in rounds {
+            all.merge(pick(round));
+        }
         all.nines()
     };
     let latency = Plot::percentiles("Latency")

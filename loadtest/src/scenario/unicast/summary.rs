@@ -18,7 +18,8 @@ pub(super) fn report(
     watched: &[(String, Vec<Sample>)],
     faults: Vec<String>,
 ) -> Report {
-    let mut tables = vec![cpu(rounds), latency(rounds), usage(rounds)];
+    let who = args.target.kind().name();
+    let mut tables = vec![cpu(who, rounds), latency(who, rounds), usage(who, rounds)];
     if rounds.len() > 1 {
         tables.push(each(rounds));
     }
@@ -98,12 +99,12 @@ fn latency_of(rounds: &[Round], pick: Pick) -> Option<Latency> {
     Latency::median(&all)
 }
 
-fn cpu(rounds: &[Round]) -> Table {
+fn cpu(who: &str, rounds: &[Round]) -> Table {
     let mut table = Table::new(
         "CPU of the server per delivery",
         &["", "deliveries/s", "µs CPU each", "deliveries per CPU-s", "bytes each"],
     );
-    let rows: [(&str, Pick); 2] = [("gateway", gateway), ("floor: bare TCP writer", tcp)];
+    let rows: [(&str, Pick); 2] = [(who, gateway), ("floor: bare TCP writer", tcp)];
     for (label, pick) in rows {
         let of = |value: fn(&Part) -> f64| cell(median(rounds.iter().filter_map(pick).map(value)));
         let us = cpu_us(rounds, pick);
@@ -118,12 +119,12 @@ fn cpu(rounds: &[Round]) -> Table {
         }
     }
     if let Some(ratio) = cpu_ratio(rounds) {
-        table.row(["gateway / floor".to_owned(), String::new(), number(ratio)]);
+        table.row([format!("{who} / floor"), String::new(), number(ratio)]);
     }
     table
 }
 
-fn latency(rounds: &[Round]) -> Table {
+fn latency(who: &str, rounds: &[Round]) -> Table {
     let mut table =
         Table::new("Latency, intended publish → received, ms", &["", "p50", "p90", "p99", "max"]);
     let parts = |l: Latency| [l.p50_us, l.p90_us, l.p99_us, l.max_us];
@@ -133,26 +134,23 @@ fn latency(rounds: &[Round]) -> Table {
     let of = |pick| latency_of(rounds, pick).map(parts);
     let (through, bare) = (of(gateway), of(redis));
     if let Some(through) = through {
-        table.row(row("gateway", through.map(|us| Some(us / 1e3))));
+        table.row(row(who, through.map(|us| Some(us / 1e3))));
     }
     if let Some((through, bare)) = through.zip(bare) {
         table.row(row("floor: bare Redis subscriber", bare.map(|us| Some(us / 1e3))));
         let ratios = std::array::from_fn(|i| ratio(through[i], bare[i]));
-        table.row(row("gateway / floor", ratios));
+        table.row(row(&format!("{who} / floor"), ratios));
     }
     table
 }
 
-fn usage(rounds: &[Round]) -> Table {
+fn usage(who: &str, rounds: &[Round]) -> Table {
     let mut table = Table::new(
         "CPU while it ran, % of a core (the last: % of the machine)",
         &["", "server", "redis-server", "this tool", "machine"],
     );
-    let rows: [(&str, Pick); 3] = [
-        ("gateway", gateway),
-        ("floor: bare Redis subscriber", redis),
-        ("floor: bare TCP writer", tcp),
-    ];
+    let rows: [(&str, Pick); 3] =
+        [(who, gateway), ("floor: bare Redis subscriber", redis), ("floor: bare TCP writer", tcp)];
     for (label, pick) in rows {
         let parts: Vec<&Part> = rounds.iter().filter_map(pick).collect();
         if parts.is_empty() {
