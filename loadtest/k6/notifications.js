@@ -68,7 +68,7 @@ function token(user) {
 const user = (index) => `k6-${index}`;
 
 export function listen() {
-	const own = user(exec.vu.idInTest % USERS);
+	const own = user(exec.scenario.iterationInTest);
 	const socket = new WebSocket(`ws://${GATEWAY}/api/ws`, null, {
 		headers: { Authorization: `Bearer ${token(own)}` },
 	});

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use tokio::task::JoinHandle;
 
-use super::process::{cpu_seconds, resident_bytes};
+use super::process::{cpu_seconds, resident_roughly};
 use crate::report::Plot;
 use crate::stats::float;
 use crate::worker::Counters;
@@ -84,7 +84,7 @@ async fn look(
                 open: counters.open(),
                 received_per_second: float(received.saturating_sub(earlier)) / seconds,
                 cpu_percent: 100.0 * used.sum::<f64>() / seconds,
-                resident_bytes: pids.iter().filter_map(|&pid| resident_bytes(pid).ok()).sum(),
+                resident_bytes: pids.iter().filter_map(|&pid| resident_roughly(pid)).sum(),
             });
         }
         before = Some((now, received, cpu));

@@ -65,7 +65,7 @@ impl Load<'_> {
         let (reach, each) = match self.to {
             // One user's messages are for all of the sockets.
             To::Users(1) | To::All => (Reach::All, counters.open().saturating_sub(self.still)),
-            To::Users(users) => (Reach::Each(users), counters.open() / users.max(1)),
+            To::Users(users) => (Reach::Each(users), 1),
         };
         let from = self.common.measured_from(self.warm_up);
         crowd.record(Expectation { run, from, reach }).await?;
