@@ -182,11 +182,11 @@ fn peers_and_floors_are_compared_in_turn() {
          --seconds 0.3 --warm-up 0.1 --settle 0.1 --rounds 2",
     );
     let subjects = result.as_array().unwrap();
-    assert_eq!(subjects.len(), 5, "{result}");
+    assert_eq!(subjects.len(), 6, "{result}");
     for subject in subjects {
         assert_eq!(subject["rounds"].as_array().unwrap().len(), 2, "{subject}");
     }
-    for subject in &subjects[..4] {
+    for subject in &subjects[..5] {
         let rate = &subject["rounds"][1]["deliveries_per_second"];
         assert!(rate.as_f64() > Some(0.0), "{subject}");
     }

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{LocalSet, spawn_local, yield_now};
 
@@ -49,7 +49,10 @@ pub(crate) fn run(args: &FloorArgs) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let tasks = LocalSet::new();
     runtime.block_on(tasks.run_until(async {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(([127, 0, 0, 1], 0).into())?;
+        // As much as the kernel allows by default: a storm comes at once.
+        let listener = socket.listen(4_096)?;
         say(listener.local_addr()?.port().into())?;
         let (sender, streams) = watch::channel(Vec::new());
         let manner = if args.answer { Manner::Answer } else { Manner::Write };

@@ -56,6 +56,8 @@ pub(crate) struct Args {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Subject {
     Server(Kind),
+    /// The gateway without capture: like the peers it keeps nothing.
+    Live,
     /// Writes frames to bare TCP streams, and answers handshakes unseen.
     BareTcp,
     /// Subscribes to the channels, and hands on to nobody.
@@ -66,6 +68,7 @@ impl Subject {
     fn name(self) -> &'static str {
         match self {
             Self::Server(kind) => kind.name(),
+            Self::Live => "campanile, capture off",
             Self::BareTcp => "floor: bare TCP",
             Self::BareRedis => "floor: bare Redis subscriber",
         }
@@ -95,8 +98,11 @@ struct Bench<'a> {
 
 pub(crate) async fn run(args: &Args, common: &Common) -> Result<Report> {
     args.target.must_start()?;
-    let mut subjects: Vec<Subject> =
-        args.servers.iter().map(|kind| Subject::Server(*kind)).collect();
+    let mut subjects = Vec::new();
+    for kind in &args.servers {
+        subjects.push(Subject::Server(*kind));
+        subjects.extend((*kind == Kind::Campanile).then_some(Subject::Live));
+    }
     subjects.extend([Subject::BareTcp, Subject::BareRedis]);
     let frame_bytes = args.bytes as u64;
     let mut bench = Bench { args, common, faults: Vec::new(), frame_bytes };
@@ -106,7 +112,9 @@ pub(crate) async fn run(args: &Args, common: &Common) -> Result<Report> {
             // Another one begins each round: none is always behind the same neighbour.
             let index = (turn + usize::from(round)) % subjects.len();
             let figures = match subjects[index] {
-                Subject::Server(kind) => bench.server(round, kind).await,
+                subject @ (Subject::Server(_) | Subject::Live) => {
+                    bench.server(round, subject).await
+                }
                 Subject::BareTcp => bench.tcp(round).await,
                 Subject::BareRedis => bench.redis(round).await,
             };
@@ -117,25 +125,31 @@ pub(crate) async fn run(args: &Args, common: &Common) -> Result<Report> {
 }
 
 impl Bench<'_> {
-    async fn server(&mut self, round: u16, kind: Kind) -> Result<Figures> {
+    async fn server(&mut self, round: u16, subject: Subject) -> Result<Figures> {
+        let (kind, settings): (_, &[_]) = match subject {
+            Subject::Server(kind) => (kind, &[]),
+            _ => (Kind::Campanile, &[("CAMPANILE_CAPTURE", "false")]),
+        };
         let args = self.args.target.of_kind(kind);
-        let target = args.start(&self.common.progress, Needs::LIVE).await?;
+        let needs = Needs { settings, ..Needs::LIVE };
+        let target = args.start(&self.common.progress, needs).await?;
         let pid = target.replicas[0].pid().context("a server without a process")?;
         let people = People::users(self.args.connections.max(self.args.users));
         let crowd = target.crowd(people, self.common.clock)?;
-        let mut figures = self.connect(round, kind.name(), pid, &crowd).await?;
+        let mut figures = self.connect(round, subject.name(), pid, &crowd).await?;
+        // Saturation comes last: what it leaves to do would be in the latency.
+        let paced = self.load(round, &target, &crowd, Pace::Rate(self.args.rate)).await?;
         let saturated = self.load(round, &target, &crowd, Pace::Window(self.args.window)).await?;
         if kind == Kind::Campanile {
             self.frame_bytes = saturated.message_bytes;
         }
         figures.deliveries_per_second = Some(saturated.deliveries_per_second);
         figures.cpu_us_per_delivery = saturated.cpu_us_per_delivery;
-        let paced = self.load(round, &target, &crowd, Pace::Rate(self.args.rate)).await?;
         figures.p50_us = paced.latency.map(|latency| latency.p50_us);
         figures.p99_us = paced.latency.map(|latency| latency.p99_us);
         for part in [&saturated, &paced] {
             let faults = part.faults(round).into_iter();
-            self.faults.extend(faults.map(|fault| format!("{}, {fault}", kind.name())));
+            self.faults.extend(faults.map(|fault| format!("{}, {fault}", subject.name())));
         }
         crowd.close().await?;
         Ok(figures)
