@@ -9,6 +9,7 @@ mod report;
 mod scenario;
 mod stats;
 mod target;
+mod worker;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,10 +21,12 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use probe::Machine;
 use report::Report;
-use scenario::{Common, durable, idle, resume, unicast};
+use scenario::{
+    Common, compare, durable, idle, jitter, redis_loss, restart, slow, spread, storm, unicast,
+};
 
-/// Measures a Campanile gateway: memory per idle socket, CPU per delivery, and latency, each beside
-/// a floor measured in the same run.
+/// Measures a notification server and what the same load costs without one: memory, CPU, latency, and
+/// what happens when connections, replicas or Redis are lost.
 ///
 /// Exit codes: 0 measured; 1 measured, but notifications or sockets were lost; 2 could not run.
 #[derive(Debug, Parser)]
@@ -35,6 +38,9 @@ struct Cli {
     /// Also write the result to this file
     #[arg(long, global = true, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Also write a page with plots to this file
+    #[arg(long, global = true, value_name = "FILE.html")]
+    report: Option<PathBuf>,
     #[command(subcommand)]
     scenario: Scenario,
 }
@@ -45,13 +51,31 @@ enum Scenario {
     Idle(idle::Args),
     /// Notifications to single users: CPU per delivery and latency
     Unicast(unicast::Args),
+    /// One message for everyone: when the last socket has it
+    Broadcast(spread::Args),
+    /// One message for one user with many sockets: when the last one has it
+    Fanout(spread::Args),
+    /// Everyone connects at once, and again after the server was killed
+    Storm(storm::Args),
+    /// Clients that lose their connection and come back: is anything missing, and how long it takes
+    #[command(alias = "resume")]
+    Jitter(jitter::Args),
+    /// A rolling restart of several replicas: is anything missing
+    Restart(restart::Args),
+    /// Some clients stop reading: do the others notice
+    Slow(slow::Args),
+    /// Redis is killed and comes back: when is everyone served again
+    RedisLoss(redis_loss::Args),
     /// Publishes that are kept: how many per second, what each costs Redis in CPU, bytes per entry
     Durable(durable::Args),
-    /// Clients that lose their connection and come back: is anything missing, and how long it takes
-    Resume(resume::Args),
-    /// The floor's process, started by the other scenarios
+    /// The gateway, what one would run instead, and the floors, in turn
+    Compare(compare::Args),
+    /// A process that holds sockets, started by the scenarios
     #[command(hide = true)]
-    FloorWriter(floor::WriterArgs),
+    Worker(worker::WorkerArgs),
+    /// The floor's process, started by the scenarios
+    #[command(hide = true)]
+    Floor(floor::FloorArgs),
 }
 
 fn main() -> ExitCode {
@@ -84,9 +108,11 @@ fn fail(message: &str) -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode> {
-    let Cli { rounds, json, scenario } = cli;
-    if let Scenario::FloorWriter(args) = &scenario {
-        return floor::run_writer(args).map(|()| ExitCode::SUCCESS);
+    let Cli { rounds, json, report: page, scenario } = cli;
+    match &scenario {
+        Scenario::Worker(args) => return worker::run(args).map(|()| ExitCode::SUCCESS),
+        Scenario::Floor(args) => return floor::run(args).map(|()| ExitCode::SUCCESS),
+        _ => {}
     }
     let common = Common::new(rounds);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -96,9 +122,16 @@ fn run(cli: Cli) -> Result<ExitCode> {
             match &scenario {
                 Scenario::Idle(args) => idle::run(args, &common).await,
                 Scenario::Unicast(args) => unicast::run(args, &common).await,
+                Scenario::Broadcast(args) => spread::broadcast(args, &common).await,
+                Scenario::Fanout(args) => spread::fanout(args, &common).await,
+                Scenario::Storm(args) => storm::run(args, &common).await,
+                Scenario::Jitter(args) => jitter::run(args, &common).await,
+                Scenario::Restart(args) => restart::run(args, &common).await,
+                Scenario::Slow(args) => slow::run(args, &common).await,
+                Scenario::RedisLoss(args) => redis_loss::run(args, &common).await,
                 Scenario::Durable(args) => durable::run(args, &common).await,
-                Scenario::Resume(args) => resume::run(args, &common).await,
-                Scenario::FloorWriter(_) => unreachable!("handled above"),
+                Scenario::Compare(args) => compare::run(args, &common).await,
+                Scenario::Worker(_) | Scenario::Floor(_) => unreachable!("handled above"),
             }
         };
         // Dropping the scenario stops its children.
@@ -114,6 +147,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
     report.print(&machine)?;
     if let Some(path) = json {
         report.save(&machine, &path)?;
+    }
+    if let Some(path) = page {
+        report.save_page(&machine, &path)?;
     }
     Ok(if report.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

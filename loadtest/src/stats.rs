@@ -52,6 +52,23 @@ pub(crate) fn ratio(a: f64, b: f64) -> Option<f64> {
     (b != 0.0).then(|| a / b)
 }
 
+/// The least and the greatest value; `None` of nothing.
+pub(crate) fn range(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
+    values.into_iter().fold(None, |range, value| match range {
+        None => Some((value, value)),
+        Some((low, high)) => Some((f64::min(low, value), f64::max(high, value))),
+    })
+}
+
+/// The value below which a share of all lies, `None` of nothing.
+pub(crate) fn quantile(values: impl IntoIterator<Item = f64>, share: f64) -> Option<f64> {
+    let mut sorted: Vec<f64> = values.into_iter().collect();
+    sorted.sort_by(f64::total_cmp);
+    let last = sorted.len().checked_sub(1)?;
+    let place = usize::try_from(whole((float(last as u64) * share).round())).unwrap_or(last);
+    sorted.get(place.min(last)).copied()
+}
+
 /// An empty latency histogram: nanoseconds up to one minute, three significant digits.
 pub(crate) fn latency_histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("the bounds are valid constants")
@@ -116,6 +133,15 @@ mod tests {
         let noisy = [(0.0, 0.0), (1.0, 3.0), (2.0, 3.0)];
         assert!(close(slope(&noisy), 1.5));
         assert!(close(growth(&noisy), 1.5));
+    }
+
+    #[test]
+    fn ranges_and_quantiles_are_of_what_is_there() {
+        assert_eq!(range([]), None);
+        assert_eq!(range([3.0, 1.0, 2.0]), Some((1.0, 3.0)));
+        assert_eq!(quantile([], 0.5), None);
+        assert_eq!(quantile((0..=100).map(f64::from), 0.99), Some(99.0));
+        assert_eq!(quantile([7.0], 0.0), Some(7.0));
     }
 
     #[test]

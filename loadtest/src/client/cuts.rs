@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// How clients lose their connections.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Cuts {
     /// Between two losses of one client.
     pub(crate) every: Duration,
@@ -12,18 +14,19 @@ pub(crate) struct Cuts {
 }
 
 impl Cuts {
-    /// The moment of each client within the interval, and the client, in order of the moments. The
-    /// same in every run, so that runs compare.
-    pub(super) fn order(&self, clients: usize) -> Vec<(Duration, usize)> {
+    /// The moment of each of these clients within the interval, and its place among them, in order of
+    /// the moments. The same in every run, so that runs compare.
+    pub(crate) fn order(&self, clients: impl Iterator<Item = usize>) -> Vec<(Duration, usize)> {
         let moment = |index: usize| self.every.mul_f64(fraction(index as u64));
-        let mut order: Vec<_> = (0..clients).map(|index| (moment(index), index)).collect();
+        let mut order: Vec<_> =
+            clients.enumerate().map(|(place, index)| (moment(index), place)).collect();
         order.sort_unstable();
         order
     }
 }
 
 /// A number from 0 to 1 that looks random: `SplitMix64` of the index.
-fn fraction(index: u64) -> f64 {
+pub(super) fn fraction(index: u64) -> f64 {
     let mut mixed = index.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -38,7 +41,7 @@ mod tests {
     #[test]
     fn every_client_has_its_moment_and_they_are_spread() {
         let cuts = Cuts { every: Duration::from_secs(10), away: Duration::from_secs(1) };
-        let order = cuts.order(10_000);
+        let order = cuts.order(0..10_000);
         assert!(order.is_sorted() && order.iter().all(|(moment, _)| *moment < cuts.every));
         let mut clients: Vec<usize> = order.iter().map(|(_, client)| *client).collect();
         clients.sort_unstable();

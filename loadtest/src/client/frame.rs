@@ -187,6 +187,15 @@ pub(crate) fn close() -> Vec<u8> {
     control(0x88, &1000_u16.to_be_bytes())
 }
 
+/// A masked text frame as a client writes it.
+pub(crate) fn text(payload: &[u8]) -> Vec<u8> {
+    let mut frame = text_frame(payload);
+    let head = frame.len() - payload.len();
+    frame[1] |= 0x80;
+    frame.splice(head..head, [0; 4]);
+    frame
+}
+
 fn control(first: u8, payload: &[u8]) -> Vec<u8> {
     let length = u8::try_from(payload.len().min(125)).unwrap_or(125);
     let mut frame = vec![first, 0x80 | length, 0, 0, 0, 0];
@@ -280,5 +289,7 @@ mod tests {
     fn a_pong_is_masked_and_echoes() {
         assert_eq!(pong(b"hi"), b"\x8a\x82\0\0\0\0hi");
         assert_eq!(close(), b"\x88\x82\0\0\0\0\x03\xe8");
+        assert_eq!(text(b"hi"), b"\x81\x82\0\0\0\0hi");
+        assert_eq!(text(&[b'x'; 200])[..8], *b"\x81\xfe\0\xc8\0\0\0\0");
     }
 }

@@ -1,17 +1,16 @@
-//! The receiving side: a WebSocket client small enough to hold thousands of sockets on one thread.
+//! The receiving side: clients small enough to hold thousands of sockets on one thread.
 
-mod crowd;
 mod cuts;
-mod envelope;
-mod fleet;
+mod dial;
+mod dialect;
 mod frame;
 mod handshake;
-mod roamer;
-mod seen;
-mod socket;
+mod life;
+mod shared;
 
-pub(crate) use crowd::{Crowd, CrowdPlan, Travels};
 pub(crate) use cuts::Cuts;
-pub(crate) use fleet::{Counters, Fleet, Hello, Plan};
+pub(crate) use dialect::Dialect;
 pub(crate) use frame::text_frame;
-pub(crate) use handshake::head_end;
+pub(crate) use handshake::{ACCEPT, head_end};
+pub(crate) use life::Client;
+pub(crate) use shared::{Counts, Shared, Signal};

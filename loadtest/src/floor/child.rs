@@ -5,14 +5,16 @@ use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result};
 
-use crate::client::{Fleet, Hello, Plan};
+use super::writer::Manner;
+use crate::client::Dialect;
 use crate::record::{Clock, RunId};
 use crate::target::Process;
+use crate::worker::{Crowd, Plan, Server};
 
 /// A floor process with sockets connected to it.
 pub(crate) struct Floor {
     /// Its sockets; they receive the same frames as the gateway's.
-    pub(crate) fleet: Fleet,
+    pub(crate) crowd: Crowd,
     process: Process,
     lines: ChildStdin,
     answers: Option<BufReader<ChildStdout>>,
@@ -20,17 +22,39 @@ pub(crate) struct Floor {
 
 impl Floor {
     /// Starts the process for up to `connections` sockets; none is opened yet.
-    pub(crate) async fn start(connections: usize, clock: Clock) -> Result<Self> {
+    pub(crate) async fn start(manner: Manner, connections: usize, clock: Clock) -> Result<Self> {
         let own = std::env::current_exe().context("where is this tool?")?;
         let mut command = Command::new(own);
-        command.args(["floor-writer", "--connections", &connections.to_string()]);
+        command.args(["floor", "--connections", &connections.to_string()]);
+        if manner == Manner::Answer {
+            command.arg("--answer");
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = Process::spawn("the floor", command)?;
         let (lines, answers) = process.pipes().context("the floor has no pipes")?;
         let (port, answers) = number(BufReader::new(answers)).await?;
         let address = ([127, 0, 0, 1], u16::try_from(port)?).into();
-        let fleet = Fleet::start(Plan { address, hello: Hello::Nothing }, clock)?;
-        Ok(Self { fleet, process, lines, answers: Some(answers) })
+        // The same request as a gateway gets, with a token.
+        let (dialect, secret) = match manner {
+            Manner::Write => (Dialect::Raw, None),
+            Manner::Answer => (Dialect::Bare, Some("a floor checks no token")),
+        };
+        let plan = Plan {
+            servers: vec![Server { host: format!("127.0.0.1:{port}"), address }],
+            dialect,
+            path: dialect.path().to_owned(),
+            channel: String::new(),
+            secret: secret.map(str::to_owned),
+            users: connections,
+            clients: connections,
+            come_back: None,
+            receive_buffer: None,
+            worker: 0,
+            workers: 1,
+            clock: 0,
+        };
+        let crowd = Crowd::start(&plan, None, clock)?;
+        Ok(Self { crowd, process, lines, answers: Some(answers) })
     }
 
     pub(crate) fn pid(&self) -> u32 {

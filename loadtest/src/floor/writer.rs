@@ -8,24 +8,36 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{LocalSet, spawn_local, yield_now};
 
-use crate::client::text_frame;
+use crate::client::{ACCEPT, head_end, text_frame};
 use crate::publish::notification;
 use crate::record::{STAMP, fill_stamp};
 use crate::stats::{float, whole};
 
+/// What a floor does with a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// Writes to it.
+    Write,
+    /// Answers the request on it with 101, and then holds it.
+    Answer,
+}
+
 #[derive(Debug, clap::Args)]
-pub(crate) struct WriterArgs {
+pub(crate) struct FloorArgs {
     /// Streams to accept
     #[arg(long)]
     connections: usize,
+    /// Answer a handshake on each
+    #[arg(long)]
+    answer: bool,
 }
 
 /// Runs the child until its standard input ends.
-pub(crate) fn run(args: &WriterArgs) -> Result<()> {
+pub(crate) fn run(args: &FloorArgs) -> Result<()> {
     let (lines, mut inbox) = mpsc::channel(4);
     thread::Builder::new().name("stdin".into()).spawn(move || {
         for line in stdin().lock().lines().map_while(Result::ok) {
@@ -37,10 +49,14 @@ pub(crate) fn run(args: &WriterArgs) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let tasks = LocalSet::new();
     runtime.block_on(tasks.run_until(async {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(([127, 0, 0, 1], 0).into())?;
+        // As much as the kernel allows by default: a storm comes at once.
+        let listener = socket.listen(4_096)?;
         say(listener.local_addr()?.port().into())?;
         let (sender, streams) = watch::channel(Vec::new());
-        spawn_local(accept(listener, args.connections, sender));
+        let manner = if args.answer { Manner::Answer } else { Manner::Write };
+        spawn_local(accept(listener, args.connections, manner, sender));
         while let Some(line) = inbox.recv().await {
             let words: Vec<&str> = line.split(' ').collect();
             let ["write", run, bytes, rate] = words[..] else { bail!("unknown line `{line}`") };
@@ -59,7 +75,12 @@ fn say(number: u64) -> Result<()> {
     Ok(out.flush()?)
 }
 
-async fn accept(listener: TcpListener, count: usize, streams: watch::Sender<Vec<Rc<TcpStream>>>) {
+async fn accept(
+    listener: TcpListener,
+    count: usize,
+    manner: Manner,
+    streams: watch::Sender<Vec<Rc<TcpStream>>>,
+) {
     for _ in 0..count {
         let Ok((stream, _)) = listener.accept().await else { break };
         // Without it the floor would be slowed by Nagle's algorithm; a stream that refuses is gone.
@@ -67,9 +88,36 @@ async fn accept(listener: TcpListener, count: usize, streams: watch::Sender<Vec<
             continue;
         }
         let stream = Rc::new(stream);
+        if manner == Manner::Answer {
+            spawn_local(answer(stream));
+            continue;
+        }
         spawn_local(hold(Rc::clone(&stream)));
         streams.send_modify(|all| all.push(stream));
     }
+}
+
+/// Answers a request with 101 without looking at it, then holds the stream.
+async fn answer(stream: Rc<TcpStream>) {
+    let mut head = Vec::new();
+    while head_end(&head).is_none() {
+        if stream.readable().await.is_err() {
+            return;
+        }
+        match stream.try_read_buf(&mut head) {
+            Ok(0) => return,
+            Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => return,
+            _ => {}
+        }
+    }
+    drop(head);
+    let answer = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Accept: {ACCEPT}\r\n\r\n"
+    );
+    // A client that went away is no concern of a floor.
+    write_all(&stream, answer.as_bytes()).await.ok();
+    hold(stream).await;
 }
 
 /// Reads a stream to its end, as any server must to notice it.

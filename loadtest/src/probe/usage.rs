@@ -61,7 +61,13 @@ impl Usage {
         all.reduce(|sum, seconds| sum + seconds)
     }
 
-    /// The same as a share of one core, percent.
+    /// The most that one process of a name took, percent of a core.
+    pub(crate) fn busiest(&self, name: &str) -> Option<f64> {
+        let all = self.cpu_seconds.iter().filter(|(n, _)| *n == name).map(|(_, seconds)| *seconds);
+        Some(100.0 * all.reduce(f64::max)? / self.seconds)
+    }
+
+    /// The CPU of a name as a share of one core, percent.
     pub(crate) fn percent(&self, name: &str) -> Option<f64> {
         Some(100.0 * self.of(name)? / self.seconds)
     }

@@ -10,9 +10,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::resp::{Token, command, connect, token};
-use crate::client::Counters;
-use crate::record::{Clock, Recorder, RunId, Tally};
+use crate::record::{Clock, Expectation, Recorder, Tally};
 use crate::target::RedisAddress;
+use crate::worker::Counters;
 
 /// A subscribed connection that records one run.
 pub(crate) struct Subscriber {
@@ -22,13 +22,12 @@ pub(crate) struct Subscriber {
 }
 
 impl Subscriber {
-    /// Subscribes and returns once every subscription is confirmed. Latency is recorded from the
-    /// intended send time `from` on.
+    /// Subscribes and returns once every subscription is confirmed. It is the one receiver of
+    /// all messages.
     pub(crate) async fn start(
         redis: &RedisAddress,
         channels: &[String],
-        run: RunId,
-        from: u64,
+        expected: Expectation,
         clock: Clock,
     ) -> Result<Self> {
         let stream = connect(redis)?;
@@ -40,7 +39,7 @@ impl Subscriber {
             command(&mut out, words.into_iter());
         }
         let stop = Arc::new(AtomicBool::new(false));
-        let counters = Arc::new(Counters::default());
+        let counters = Arc::new(Counters::new(1));
         let (ready, confirmed) = mpsc::sync_channel(1);
         let work = Work {
             clock,
@@ -48,7 +47,7 @@ impl Subscriber {
             counters: Arc::clone(&counters),
             waiting: channels.len(),
             ready,
-            recorder: Recorder::new(run, from, 1),
+            recorder: Recorder::new(expected, 1),
         };
         let writer = stream.try_clone()?;
         let thread = thread::Builder::new().name("subscriber".into()).spawn(|| work.run(stream))?;
@@ -111,9 +110,9 @@ impl Work {
                 used += size;
             }
             bytes.drain(..used);
-            self.counters.set_received(self.recorder.received());
+            self.counters.set(0, 1, self.recorder.tally.received);
         }
-        Ok(self.recorder.tally())
+        Ok(self.recorder.tally)
     }
 
     /// Reads one push of Redis and returns its size; `None` while it is incomplete.
@@ -136,7 +135,7 @@ impl Work {
         };
         match (head, kind, payload) {
             (Token::Array(3), Token::Bulk(b"message"), Token::Bulk(payload)) => {
-                self.recorder.message(0, payload, now);
+                self.recorder.message((0, 0), payload, now, false);
             }
             (Token::Array(3), Token::Bulk(b"subscribe"), Token::Int(_)) => {
                 self.waiting = self.waiting.saturating_sub(1);

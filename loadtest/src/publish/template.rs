@@ -1,5 +1,8 @@
 //! Ready-made publishes of which only the stamp's digits change.
 
+use serde_json::{Value, json};
+
+use super::msgpack;
 use super::resp::command;
 use crate::record::{RunId, STAMP, blank_stamp, fill_stamp};
 
@@ -38,8 +41,43 @@ impl Template {
     pub(crate) fn element(user: &str, run: RunId, bytes: usize) -> Self {
         let payload = notification(run, bytes);
         let head = format!(r#"{{"user_id":"{user}","#);
-        let text = [head.as_bytes(), &payload[1..]].concat();
-        Self { text, stamp: head.len() - 1 + HEAD.len() }
+        Self::stamped([head.as_bytes(), &payload[1..]].concat(), run)
+    }
+
+    /// An element for every user.
+    pub(crate) fn to_all(run: RunId, bytes: usize) -> Self {
+        let payload = notification(run, bytes);
+        Self::stamped([br#"{"broadcast":true,"#, &payload[1..]].concat(), run)
+    }
+
+    /// A command of Centrifugo's batch API.
+    pub(crate) fn centrifugo(channel: &str, run: RunId, bytes: usize) -> Self {
+        let payload = notification(run, bytes);
+        let head = format!(r#"{{"publish":{{"channel":"{channel}","data":"#);
+        Self::stamped([head.as_bytes(), &payload, b"}}"].concat(), run)
+    }
+
+    /// What Socket.IO's Redis adapter publishes for `NEW_NOTIFICATION` to a room of `/ws`, or to all.
+    pub(crate) fn adapter(room: Option<&str>, run: RunId, bytes: usize) -> Self {
+        let payload: Value = serde_json::from_slice(&notification(run, bytes)).unwrap_or_default();
+        let rooms: Vec<&str> = room.into_iter().collect();
+        let packet = json!([
+            "loadtest",
+            { "type": 2, "data": ["NEW_NOTIFICATION", payload], "nsp": "/ws" },
+            { "rooms": rooms, "except": [], "flags": {} },
+        ]);
+        let mut bytes = Vec::new();
+        msgpack::write(&mut bytes, &packet);
+        let channel = room.map_or("socket.io#/ws#".into(), |room| format!("socket.io#/ws#{room}#"));
+        let mut text = Vec::new();
+        command(&mut text, [b"PUBLISH", channel.as_bytes(), &bytes].into_iter());
+        Self::stamped(text, run)
+    }
+
+    fn stamped(text: Vec<u8>, run: RunId) -> Self {
+        let blank = blank_stamp(run);
+        let stamp = text.windows(STAMP).position(|window| window == blank).unwrap_or_default();
+        Self { text, stamp }
     }
 
     fn command(words: &[&str], run: RunId, bytes: usize) -> Self {
@@ -47,8 +85,7 @@ impl Template {
         let words: Vec<&[u8]> = words.iter().map(|w| w.as_bytes()).chain([&*payload]).collect();
         let mut text = Vec::new();
         command(&mut text, words.into_iter());
-        let stamp = text.len() - 2 - payload.len() + HEAD.len();
-        Self { text, stamp }
+        Self::stamped(text, run)
     }
 
     /// Appends the publish of message `number`, meant to be sent at `intended`.
@@ -62,7 +99,7 @@ impl Template {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Recorder;
+    use crate::record::find_stamp;
 
     #[test]
     fn a_notification_is_json_of_the_asked_size() {
@@ -81,12 +118,14 @@ mod tests {
             Template::plain("user:1:notifications", run, 300),
             Template::durable("campanile_notify", "1", run, 300),
             Template::element("1", run, 300),
+            Template::to_all(run, 300),
+            Template::centrifugo("user:1:notifications", run, 300),
+            Template::adapter(Some("user:1:notifications"), run, 300),
+            Template::adapter(None, run, 300),
         ] {
             let mut out = b"before".to_vec();
             template.write(&mut out, 7, 1_000);
-            let mut recorder = Recorder::new(run, 0, 1);
-            recorder.message(0, &out, 3_000);
-            assert_eq!(recorder.tally().latency.max(), 2_000);
+            assert_eq!(find_stamp(&out, run), Some((7, 1_000)));
         }
     }
 

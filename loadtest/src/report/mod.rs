@@ -1,5 +1,7 @@
-//! What a scenario found: for a person as tables, for a program as JSON.
+//! What a scenario found: for a person as tables and as a page with plots, for a program as JSON.
 
+mod html;
+mod plot;
 mod progress;
 mod table;
 
@@ -10,6 +12,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
+pub(crate) use plot::{Bar, Plot};
 pub(crate) use progress::Progress;
 pub(crate) use table::{Table, cell, number};
 
@@ -22,6 +25,8 @@ pub(crate) struct Report {
     /// One line: what was run.
     pub(crate) title: String,
     pub(crate) tables: Vec<Table>,
+    /// For the page.
+    pub(crate) plots: Vec<Plot>,
     /// What limited the run, and what the figures leave out.
     pub(crate) notes: Vec<String>,
     /// What went wrong while measuring; any makes the exit code 1.
@@ -63,5 +68,11 @@ impl Report {
         });
         let text = serde_json::to_string_pretty(&value)?;
         fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Writes the report as one HTML page with plots, which needs nothing else.
+    pub(crate) fn save_page(&self, machine: &Machine, path: &Path) -> Result<()> {
+        let page = html::page(self, machine);
+        fs::write(path, page).with_context(|| format!("cannot write {}", path.display()))
     }
 }

@@ -18,6 +18,18 @@ impl Table {
         self.rows.push(cells.into_iter().collect());
     }
 
+    pub(super) fn title(&self) -> &str {
+        &self.title
+    }
+
+    pub(super) fn columns(&self) -> &[&'static str] {
+        &self.columns
+    }
+
+    pub(super) fn rows(&self) -> &[Vec<String>] {
+        &self.rows
+    }
+
     fn width(&self, column: usize) -> usize {
         let cells = self.rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count());
         cells.chain([self.columns[column].chars().count()]).max().unwrap_or(0)

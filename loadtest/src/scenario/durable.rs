@@ -5,14 +5,14 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use serde::Serialize;
 
-use super::{Common, drain, lost_sockets, positive, run_id, seconds};
-use crate::client::{Counters, Fleet};
-use crate::probe::{Meter, Usage, check_descriptors};
-use crate::publish::{Console, Pace, Poster, Publisher, RedisUsage, Template};
-use crate::record::RunId;
+use super::{Common, drain, lost_sockets, positive, seconds};
+use crate::probe::{Meter, Usage};
+use crate::publish::{Console, Pace, Publisher, RedisUsage};
+use crate::record::{Expectation, Reach, RunId};
 use crate::report::Report;
 use crate::stats::{float, ratio};
-use crate::target::{Needs, Target, TargetArgs, user};
+use crate::target::{Kind, Lane, Needs, People, Target, TargetArgs, To};
+use crate::worker::{Counters, Crowd};
 
 mod summary;
 
@@ -82,24 +82,22 @@ struct Bench<'a> {
     round: u16,
     target: Target,
     console: Console,
-    fleet: Option<Fleet>,
+    crowd: Option<Crowd>,
     faults: Vec<String>,
 }
 
 pub(crate) async fn run(args: &Args, common: &Common) -> Result<Report> {
-    if args.connected {
-        check_descriptors(std::process::id(), "this tool", args.users)?;
-    }
+    ensure!(args.target.kind() == Kind::Campanile, "only the gateway keeps what is published");
     let (mut rounds, mut faults) = (Vec::new(), Vec::new());
     for round in 0..common.rounds {
         // What the plain publishes of the floor cost must not include keeping them.
-        let needs = Needs { replicas: 1, settings: &[("CAMPANILE_CAPTURE", "false")] };
+        let needs = Needs { settings: &[("CAMPANILE_CAPTURE", "false")], ..Needs::LIVE };
         // A fresh Redis each round: the logs have to grow from nothing.
-        let target = args.target.start_with(&common.progress, needs).await?;
+        let target = args.target.start(&common.progress, needs).await?;
         target.until_function().await?;
         let console = Console::open(target.redis()?)?;
         let mut bench =
-            Bench { args, common, round, target, console, fleet: None, faults: Vec::new() };
+            Bench { args, common, round, target, console, crowd: None, faults: Vec::new() };
         rounds.push(bench.round().await?);
         faults.append(&mut bench.faults);
     }
@@ -111,30 +109,26 @@ impl Bench<'_> {
         let memory = self.fill()?;
         if self.args.connected {
             let users = self.args.users;
-            self.target.check_descriptors(users)?;
-            let fleet = self.target.fleet(users, self.common.clock)?;
-            let (counters, opening) = (fleet.counters(), fleet.open(users));
+            let crowd = self.target.crowd(People::users(users), self.common.clock)?;
+            let (counters, opening) = (crowd.counters(), crowd.open(users));
             self.common.open(self.round, "gateway", &counters, users, opening).await?;
-            self.fleet = Some(fleet);
+            self.crowd = Some(crowd);
         }
-        let plain = self.redis("plain PUBLISH", 1).await?;
-        let function = self.redis("the function", 2).await?;
-        let http = self.http(3).await?;
-        if let Some(fleet) = self.fleet.take() {
-            self.faults.extend(lost_sockets("the gateway", &fleet.tally().await?.1));
-            fleet.close().await?;
+        let plain = self.redis("plain PUBLISH", Lane::Publish).await?;
+        let function = self.redis("the function", Lane::Fcall).await?;
+        let http = self.http().await?;
+        if let Some(crowd) = self.crowd.take() {
+            self.faults.extend(lost_sockets("the gateway", &crowd.tally().await?.travels.ends));
+            crowd.close().await?;
         }
         Ok(Round { memory, plain, function, http })
-    }
-
-    fn run_id(&self, part: u32) -> RunId {
-        run_id(u32::from(self.round) * 4 + part)
     }
 
     /// Fills every log; what memory grew by is known only of a Redis that nobody else uses.
     fn fill(&mut self) -> Result<Vec<Memory>> {
         let Args { users, bytes, .. } = *self.args;
-        let templates = self.target.durable(users, self.run_id(0), bytes);
+        let run = self.common.run_id();
+        let templates = self.target.templates(Lane::Fcall, To::Users(users), run, bytes)?;
         let mut steps = self.args.entries.clone();
         steps.sort_unstable();
         let empty = self.console.usage()?;
@@ -144,9 +138,9 @@ impl Bench<'_> {
             let until = (users * entries) as u64;
             self.console.fill(&templates, filled, until)?;
             filled = until;
-            let payload = crate::publish::notification(self.run_id(0), bytes).len() as u64;
+            let payload = crate::publish::notification(run, bytes).len() as u64;
             let usage = self.console.usage()?;
-            if self.target.redis_pid.is_some() {
+            if self.target.redis_pid().is_some() {
                 let bytes_per_entry = beside_payload(empty, usage, until, payload);
                 memory.push(Memory { entries, bytes_per_entry });
             }
@@ -155,13 +149,10 @@ impl Bench<'_> {
     }
 
     /// Pipelined commands on one connection.
-    async fn redis(&mut self, who: &str, part: u32) -> Result<Part> {
+    async fn redis(&mut self, who: &str, lane: Lane) -> Result<Part> {
         let Args { users, bytes, window, .. } = *self.args;
-        let run = self.run_id(part);
-        let templates = match part {
-            1 => (0..users).map(|i| Template::plain(&self.target.channel(i), run, bytes)).collect(),
-            _ => self.target.durable(users, run, bytes),
-        };
+        let run = self.common.run_id();
+        let templates = self.target.templates(lane, To::Users(users), run, bytes)?;
         let receivers = self.record(run).await?;
         let (pace, counters) = match &receivers {
             Some(counters) => (Pace::Window(window), counters.clone()),
@@ -177,14 +168,18 @@ impl Bench<'_> {
     }
 
     /// Arrays over HTTP; `None` without a key.
-    async fn http(&mut self, part: u32) -> Result<Option<Part>> {
+    async fn http(&mut self) -> Result<Option<Part>> {
         let Args { users, bytes, posters, batch, .. } = *self.args;
-        let Some(key) = self.target.publish_key.clone() else { return Ok(None) };
-        let run = self.run_id(part);
+        if !self.target.has_key() {
+            return Ok(None);
+        }
+        let run = self.common.run_id();
         self.record(run).await?;
-        let elements = (0..users).map(|i| Template::element(&user(i), run, bytes)).collect();
-        let (gateway, clock) = (&self.target.gateway.http, self.common.clock);
-        let poster = Poster::start(gateway, &key, elements, (posters, batch), clock)?;
+        let elements = self.target.templates(Lane::Http, To::Users(users), run, bytes)?;
+        // Each connection has a whole array under way.
+        let pace = Pace::Pipeline((posters * batch) as u64);
+        let (shape, clock) = ((posters, batch), self.common.clock);
+        let poster = self.target.post(elements, shape, pace, std::sync::Arc::default(), clock)?;
         let who = "HTTP";
         let part = self.window(who, || poster.accepted()).await;
         let outcome = poster.stop().await?;
@@ -194,25 +189,26 @@ impl Bench<'_> {
             format!("round {round}, {who}: {count} requests were answered with {why}")
         });
         self.faults.extend(faults);
-        self.received(who, outcome.accepted).await?;
+        self.received(who, outcome.sent).await?;
         part.map(Some)
     }
 
     /// Starts counting what sockets receive, if there are any.
     async fn record(&self, run: RunId) -> Result<Option<std::sync::Arc<Counters>>> {
-        let Some(fleet) = &self.fleet else { return Ok(None) };
-        fleet.record(run, u64::MAX).await?;
-        Ok(Some(fleet.counters()))
+        let Some(crowd) = &self.crowd else { return Ok(None) };
+        let reach = Reach::Each(self.args.users);
+        crowd.record(Expectation { run, from: u64::MAX, reach }).await?;
+        Ok(Some(crowd.counters()))
     }
 
     /// Checks that sockets received everything, if there are any.
     async fn received(&mut self, who: &str, sent: u64) -> Result<()> {
-        let Some(fleet) = &self.fleet else { return Ok(()) };
-        drain(&fleet.counters(), sent).await;
-        let tally = fleet.tally().await?.0;
+        let Some(crowd) = &self.crowd else { return Ok(()) };
+        drain(&crowd.counters(), sent).await;
+        let tally = crowd.tally().await?;
         for (count, what) in [
             (sent.saturating_sub(tally.received), "never arrived"),
-            (tally.repeated, "came twice or out of order"),
+            (tally.doubles + tally.late, "came twice or out of order"),
         ] {
             if count > 0 {
                 let round = self.round + 1;
@@ -227,7 +223,7 @@ impl Bench<'_> {
     async fn window(&mut self, who: &str, count: impl Fn() -> u64) -> Result<Part> {
         self.common.wait(self.round, &format!("{who}: warm-up"), self.args.warm_up).await;
         let (redis, before) = (self.console.usage()?, count());
-        let meter = Meter::start(&self.target.processes())?;
+        let meter = Meter::start(&self.target.processes(self.crowd.as_ref()))?;
         self.common.wait(self.round, who, self.args.seconds).await;
         let usage = meter.stop()?;
         let (after, publishes) = (self.console.usage()?, count() - before);

@@ -7,12 +7,12 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{Common, lost_sockets, seconds};
-use crate::client::Fleet;
-use crate::floor::Floor;
-use crate::probe::{Meter, Usage, check_descriptors, most_sockets, resident_bytes};
-use crate::report::{Report, Table, cell, number};
+use crate::floor::{Floor, Manner};
+use crate::probe::{Meter, Sample, Usage, Watch, most_sockets, plots, resident_bytes};
+use crate::report::{Plot, Report, Table, cell, number};
 use crate::stats::{float, growth, median, ratio, slope};
-use crate::target::TargetArgs;
+use crate::target::{Needs, People, TargetArgs};
+use crate::worker::Crowd;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
@@ -56,28 +56,29 @@ impl Measured {
 pub(crate) async fn run(args: &Args, common: &Common) -> Result<Report> {
     let steps = steps(args)?;
     let most = steps.last().copied().unwrap_or_default();
-    check_descriptors(std::process::id(), "this tool", most)?;
     let (mut gateway, mut floor, mut faults) = (Vec::new(), Vec::new(), Vec::new());
+    let mut watched = Vec::new();
     for round in 0..common.rounds {
         // A fresh server each round: an allocator does not give back what an earlier round used.
-        let target = args.target.start(&common.progress).await?;
-        let pid =
-            target.gateway.pid.context("--pid is missing: memory is read from its /proc entry")?;
-        target.check_descriptors(most)?;
-        let fleet = target.fleet(most, common.clock)?;
-        let measured = measure(args, common, round, ("gateway", pid), &fleet, &steps).await?;
-        faults.extend(lost_sockets("the gateway", &fleet.tally().await?.1));
-        gateway.push(measured);
-        fleet.close().await?;
+        let target = args.target.start(&common.progress, Needs::LIVE).await?;
+        let pid = target.replicas[0]
+            .pid()
+            .context("--pid is missing: memory is read from its /proc entry")?;
+        let crowd = target.crowd(People::users(most), common.clock)?;
+        let watch = Watch::start([pid], crowd.counters());
+        gateway.push(measure(args, common, round, ("server", pid), &crowd, &steps).await?);
+        watched.push((format!("round {}", round + 1), watch.stop()));
+        faults.extend(lost_sockets("the server", &crowd.tally().await?.travels.ends));
+        crowd.close().await?;
         drop(target);
         if !args.no_floor {
-            let server = Floor::start(most, common.clock).await?;
+            let server = Floor::start(Manner::Write, most, common.clock).await?;
             let who = ("floor", server.pid());
-            floor.push(measure(args, common, round, who, &server.fleet, &steps).await?);
-            server.fleet.close().await?;
+            floor.push(measure(args, common, round, who, &server.crowd, &steps).await?);
+            server.crowd.close().await?;
         }
     }
-    Ok(report(args, &steps, &gateway, &floor, faults))
+    Ok(report(args, &steps, (&gateway, &floor), &watched, faults))
 }
 
 /// The steps in rising order, the last one being all connections.
@@ -103,12 +104,12 @@ async fn measure(
     common: &Common,
     round: u16,
     (who, pid): (&'static str, u32),
-    fleet: &Fleet,
+    crowd: &Crowd,
     steps: &[usize],
 ) -> Result<Measured> {
     let mut seen = Vec::new();
     for &step in steps {
-        common.open(round, who, &fleet.counters(), step, fleet.open(step)).await?;
+        common.open(round, who, &crowd.counters(), step, crowd.open(step)).await?;
         common.wait(round, &format!("{who}: {step} sockets settle"), args.settle).await;
         seen.push((step, resident_bytes(pid)?));
     }
@@ -129,15 +130,15 @@ async fn measure(
 fn report(
     args: &Args,
     steps: &[usize],
-    gateway: &[Measured],
-    floor: &[Measured],
+    (gateway, floor): (&[Measured], &[Measured]),
+    watched: &[(String, Vec<Sample>)],
     faults: Vec<String>,
 ) -> Report {
     let resident = |rounds: &[Measured], step: usize| {
         median(rounds.iter().filter_map(|r| r.steps.get(step)).map(|s| float(s.1) / 1_048_576.0))
     };
     let mut memory =
-        Table::new("Resident memory of the server", &["connections", "gateway MiB", "floor MiB"]);
+        Table::new("Resident memory of the server", &["connections", "server MiB", "floor MiB"]);
     for (index, step) in steps.iter().enumerate() {
         let connections = number(float(*step as u64).max(100.0));
         let shown = if *step < 100 { step.to_string() } else { connections };
@@ -155,18 +156,18 @@ fn report(
         "Per connection",
         &["", "growth first→last, B", "least squares, B", "idle CPU, % of a core"],
     );
-    each.row(row("gateway", of_gateway));
+    each.row(row("server", of_gateway));
     if !floor.is_empty() {
         each.row(row("floor: tokio task on a TCP stream", of_floor));
         let ratios = std::array::from_fn(|i| of_gateway[i].zip(of_floor[i]).and_then(divide));
-        each.row(row("gateway / floor", ratios));
+        each.row(row("server / floor", ratios));
     }
     let most = steps.last().copied().unwrap_or_default();
     let mut notes = vec![
         "Kernel memory of the sockets is not in these figures: about 10 KB per connection for both ends."
             .to_owned(),
         format!(
-            "Limited by the asked {most} sockets; the descriptors of this tool would allow {}.",
+            "Limited by the asked {most} sockets; the descriptors of one worker of this tool would allow {}.",
             cell(most_sockets().map(float))
         ),
     ];
@@ -182,6 +183,7 @@ fn report(
         scenario: "idle",
         title: format!("{most} connections, rounds: {}", gateway.len()),
         tables: vec![memory, each],
+        plots: std::iter::once(growth_plot(gateway, floor)).chain(plots(watched)).collect(),
         notes,
         faults,
         data: json!({
@@ -197,6 +199,18 @@ fn report(
             },
         }),
     }
+}
+
+/// Memory over sockets, of all rounds; a straight line is linear growth.
+fn growth_plot(gateway: &[Measured], floor: &[Measured]) -> Plot {
+    let points = |measured: &Measured| {
+        let steps = measured.steps.iter();
+        steps.map(|&(n, bytes)| (float(n as u64), float(bytes) / 1_048_576.0)).collect()
+    };
+    let plot = Plot::lines("Resident memory by connections", "connections", "MiB");
+    let servers = [("server", gateway), ("floor", floor)];
+    let all = servers.iter().flat_map(|(name, rounds)| rounds.iter().map(move |r| (*name, r)));
+    all.fold(plot, |plot, (name, measured)| plot.with(name, points(measured)))
 }
 
 fn row(label: &str, values: [Option<f64>; 3]) -> Vec<String> {

@@ -1,118 +1,158 @@
-//! What is loaded: a running gateway, or a gateway and a Redis that the tool starts itself.
+//! What is loaded: a running server, or servers and a Redis that the tool starts itself.
 
 mod address;
+mod args;
+mod peers;
 mod process;
+mod service;
 mod start;
 mod token;
 
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
 pub(crate) use address::{HttpAddress, RedisAddress};
+pub(crate) use args::{Kind, Lane, TargetArgs};
 pub(crate) use process::Process;
+pub(crate) use service::Service;
+pub(crate) use token::mint;
 
-use crate::client::{Crowd, CrowdPlan, Cuts, Fleet, Hello, Plan};
-use crate::publish::{Console, Template};
+use args::setting;
+
+use crate::client::Dialect;
+use crate::publish::{Console, Form, Pace, Poster, Publisher, Publishing, Template};
 use crate::record::{Clock, RunId};
 use crate::report::Progress;
+use crate::worker::{ComeBack, Counters, Crowd, Plan, Server};
 
-#[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Target")]
-pub(crate) struct TargetArgs {
-    /// Load this running gateway instead of starting one, such as `http://127.0.0.1:8080`
-    #[arg(long, value_name = "URL", requires = "jwt_secret")]
-    gateway: Option<String>,
-    /// The running gateway's process, for its CPU and memory
-    #[arg(long, requires = "gateway")]
-    pid: Option<u32>,
-    /// The running gateway's Redis, such as `redis://127.0.0.1:6379`
-    #[arg(long, value_name = "URL", requires = "gateway")]
-    redis: Option<String>,
-    /// The running gateway's HS256 secret
-    #[arg(long, value_name = "SECRET", env = "CAMPANILE_JWT_SECRET", hide_env_values = true)]
-    jwt_secret: Option<String>,
-    /// The gateway's program to start [default: `campanile` beside this tool]
-    #[arg(long, value_name = "PATH", conflicts_with = "gateway")]
-    campanile: Option<PathBuf>,
-    /// The Redis program to start
-    #[arg(long, value_name = "PATH", default_value = "redis-server", conflicts_with = "gateway")]
-    redis_server: PathBuf,
-    /// A setting of the started gateway, such as `CAMPANILE_CAPTURE=false`; may be repeated
-    #[arg(long, value_name = "NAME=VALUE", conflicts_with = "gateway")]
-    gateway_env: Vec<String>,
-    /// The running gateway's publish key
-    #[arg(long, value_name = "KEY", env = "CAMPANILE_PUBLISH_KEY", hide_env_values = true)]
-    publish_key: Option<String>,
-    /// Path of the sockets [default: /api/ws, and of `resume` /ws/notifications]
-    #[arg(long)]
-    path: Option<String>,
-    /// Channel of a user; `{user_id}` is replaced
-    #[arg(long, default_value = "user:{user_id}:notifications")]
-    channel: String,
-    /// Function that appends to a user's log
-    #[arg(long, value_name = "NAME", default_value = "campanile_notify")]
-    function: String,
-    /// Allow a target that is not loopback
-    #[arg(long)]
-    i_own_this_server: bool,
-}
-
-/// One gateway.
+/// One server.
 pub(crate) struct Replica {
     pub(crate) http: HttpAddress,
-    /// Its process.
-    pub(crate) pid: Option<u32>,
+    /// Of a running server, as far as it is known.
+    known_pid: Option<u32>,
+    service: Option<Service>,
 }
 
-/// What a scenario needs of the gateways that the tool starts.
+impl Replica {
+    fn started(http: HttpAddress, service: Service) -> Self {
+        Self { http, known_pid: None, service: Some(service) }
+    }
+
+    /// Its process, if that is on this machine and known.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.service.as_ref().map(Service::pid).or(self.known_pid)
+    }
+
+    /// The process that the tool started.
+    pub(crate) fn service(&mut self) -> Result<&mut Service> {
+        self.service.as_mut().context("this server was not started here")
+    }
+}
+
+/// What a scenario needs of what the tool starts.
+#[derive(Clone, Copy)]
 pub(crate) struct Needs<'a> {
     pub(crate) replicas: usize,
     /// Names and values of variables.
     pub(crate) settings: &'a [(&'a str, &'a str)],
+    /// Redis keeps what it has over a restart.
+    pub(crate) persistent: bool,
+    /// What clients speak to the gateway unless it was asked otherwise.
+    pub(crate) dialect: Dialect,
+    /// How to publish to the gateway unless it was asked otherwise.
+    pub(crate) lane: Lane,
 }
 
-/// Gateways that answer. Dropping it stops what the tool started.
+impl Needs<'_> {
+    /// One gateway as it is, live notifications.
+    pub(crate) const LIVE: Needs<'static> = Needs {
+        replicas: 1,
+        settings: &[],
+        persistent: false,
+        dialect: Dialect::Bare,
+        lane: Lane::Publish,
+    };
+    /// One gateway as it is, and clients that come back to where they were.
+    pub(crate) const DURABLE: Needs<'static> =
+        Needs { dialect: Dialect::CampanileV1, lane: Lane::Fcall, ..Needs::LIVE };
+}
+
+/// How many clients of whom.
+#[derive(Clone, Copy)]
+pub(crate) struct People {
+    pub(crate) clients: usize,
+    pub(crate) users: usize,
+    pub(crate) come_back: Option<ComeBack>,
+    pub(crate) receive_buffer: Option<u32>,
+}
+
+impl People {
+    /// One client of each user, who does not come back.
+    pub(crate) fn users(users: usize) -> Self {
+        Self { clients: users, users, come_back: None, receive_buffer: None }
+    }
+}
+
+/// For whom one message is.
+#[derive(Clone, Copy)]
+pub(crate) enum To {
+    /// User after user, so many.
+    Users(usize),
+    /// Everyone.
+    All,
+}
+
+/// Servers that answer. Dropping it stops what the tool started, the gateways before their Redis.
 pub(crate) struct Target {
-    pub(crate) gateway: Replica,
-    /// Further replicas.
-    pub(crate) others: Vec<Replica>,
-    pub(crate) redis: Option<RedisAddress>,
-    /// The process of a Redis that the tool started.
-    pub(crate) redis_pid: Option<u32>,
-    /// For `POST /api/publish`.
-    pub(crate) publish_key: Option<String>,
+    pub(crate) kind: Kind,
+    pub(crate) replicas: Vec<Replica>,
+    pub(crate) lane: Lane,
+    pub(crate) dialect: Dialect,
+    redis: Option<RedisAddress>,
+    redis_service: Option<Service>,
+    publish_key: Option<String>,
     secret: String,
-    path: Option<String>,
-    channel: String,
-    function: String,
-    /// In the order of dropping: the gateway goes before its Redis.
-    _children: Vec<Process>,
+    args: TargetArgs,
 }
 
 impl TargetArgs {
-    /// Whether the gateway was there before, so that it cannot be restarted between rounds.
-    pub(crate) fn attaches(&self) -> bool {
-        self.gateway.is_some()
-    }
-
-    /// Attaches to the gateway, or starts one with its Redis and waits until it is ready.
-    pub(crate) async fn start(&self, progress: &Progress) -> Result<Target> {
-        self.start_with(progress, Needs { replicas: 1, settings: &[] }).await
-    }
-
-    /// As `start`; a running gateway is taken as it is.
-    pub(crate) async fn start_with(&self, progress: &Progress, needs: Needs<'_>) -> Result<Target> {
-        match &self.gateway {
-            Some(url) => self.attach(url),
-            None => start::start(self, progress, needs).await,
+    /// Attaches to the server, which is taken as it is, or starts what is needed and waits until it
+    /// is ready.
+    pub(crate) async fn start(&self, progress: &Progress, needs: Needs<'_>) -> Result<Target> {
+        let dialect = self.dialect(needs.dialect);
+        let lane = self.lane(dialect, needs.lane)?;
+        if let Some(url) = &self.gateway {
+            return self.attach(url, dialect, lane);
         }
+        let started = start::start(self, self.server, progress, needs).await?;
+        let target = Target {
+            kind: self.server,
+            replicas: started.replicas,
+            lane,
+            dialect,
+            redis: Some(started.redis),
+            redis_service: Some(started.redis_service),
+            publish_key: Some(start::PUBLISH_KEY.to_owned()),
+            secret: start::SECRET.to_owned(),
+            args: self.clone(),
+        };
+        if lane != Lane::Publish && needs.replicas > 0 {
+            target.until_function().await?;
+        }
+        Ok(target)
     }
 
-    fn attach(&self, url: &str) -> Result<Target> {
-        let gateway = HttpAddress::parse(url)?;
-        address::allow(gateway.address, self.i_own_this_server)?;
+    /// Starts Redis and nothing else.
+    pub(crate) async fn start_redis(&self, progress: &Progress) -> Result<Target> {
+        let needs = Needs { replicas: 0, ..Needs::LIVE };
+        self.of_kind(Kind::Campanile).start(progress, needs).await
+    }
+
+    fn attach(&self, url: &str, dialect: Dialect, lane: Lane) -> Result<Target> {
+        let http = HttpAddress::parse(url)?;
+        address::allow(http.address, self.i_own_this_server)?;
         let redis = self.redis.as_deref().map(RedisAddress::parse).transpose()?;
         if let Some(redis) = &redis {
             address::allow(redis.address, self.i_own_this_server)?;
@@ -122,54 +162,47 @@ impl TargetArgs {
         }
         let secret = self.jwt_secret.clone().context("--jwt-secret is missing")?;
         Ok(Target {
-            gateway: Replica { http: gateway, pid: self.pid },
-            others: Vec::new(),
+            kind: self.server,
+            replicas: vec![Replica { http, known_pid: self.pid, service: None }],
+            lane,
+            dialect,
             redis,
-            redis_pid: None,
+            redis_service: None,
             publish_key: self.publish_key.clone(),
             secret: secret.split(',').next().unwrap_or_default().to_owned(),
-            path: self.path.clone(),
-            channel: self.channel.clone(),
-            function: self.function.clone(),
-            _children: Vec::new(),
+            args: self.clone(),
         })
     }
 }
 
 impl Target {
-    /// Sockets of as many distinct users, none open yet.
-    pub(crate) fn fleet(&self, users: usize, clock: Clock) -> Result<Fleet> {
-        let HttpAddress { host, address } = self.gateway.http.clone();
-        let path = self.path.clone().unwrap_or_else(|| "/api/ws".to_owned());
-        let hello = Hello::WebSocket { host, path, tokens: self.tokens(users)? };
-        Fleet::start(Plan { address, hello }, clock)
+    /// Sockets, none open yet.
+    pub(crate) fn crowd(&self, people: People, clock: Clock) -> Result<Crowd> {
+        let server = |replica: &Replica| {
+            let HttpAddress { host, address } = replica.http.clone();
+            Server { host, address }
+        };
+        let plan = Plan {
+            servers: self.replicas.iter().map(server).collect(),
+            dialect: self.dialect,
+            path: self.args.path(self.dialect),
+            channel: self.args.channel.clone(),
+            secret: Some(self.secret.clone()),
+            users: people.users,
+            clients: people.clients,
+            come_back: people.come_back,
+            receive_buffer: people.receive_buffer,
+            worker: 0,
+            workers: 1,
+            clock: 0,
+        };
+        self.check_descriptors(people.clients)?;
+        Crowd::start(&plan, self.args.workers, clock)
     }
 
-    /// Clients of `campanile.v1`, one each of as many distinct users, none open yet.
-    pub(crate) fn crowd(
-        &self,
-        clients: usize,
-        cuts: Cuts,
-        run: RunId,
-        clock: Clock,
-    ) -> Result<Crowd> {
-        let gateways = self.replicas().map(|replica| replica.http.clone()).collect();
-        let path = self.path.clone().unwrap_or_else(|| "/ws/notifications".to_owned());
-        let tokens = self.tokens(clients)?;
-        Crowd::start(CrowdPlan { gateways, path, tokens, run, cuts }, clock)
-    }
-
-    fn tokens(&self, users: usize) -> Result<Vec<String>> {
-        (0..users).map(|index| token::mint(&self.secret, &user(index))).collect()
-    }
-
-    pub(crate) fn replicas(&self) -> impl Iterator<Item = &Replica> {
-        std::iter::once(&self.gateway).chain(&self.others)
-    }
-
-    /// The channel of a user of the fleet.
+    /// The channel of a user.
     pub(crate) fn channel(&self, index: usize) -> String {
-        self.channel.replace("{user_id}", &user(index))
+        self.args.channel.replace("{user_id}", &user(index))
     }
 
     /// Waits until the function that appends to logs is there: a replica registers it when it has
@@ -177,21 +210,95 @@ impl Target {
     pub(crate) async fn until_function(&self) -> Result<()> {
         let mut console = Console::open(self.redis()?)?;
         let start = Instant::now();
-        while !console.has_function(&self.function)? {
+        while !console.has_function(&self.args.function)? {
             ensure!(
-                start.elapsed() < start::DEADLINE,
+                start.elapsed() < service::DEADLINE,
                 "Redis has no function {}: is the inbox on, and --function right?",
-                self.function
+                self.args.function
             );
-            tokio::time::sleep(start::PAUSE).await;
+            tokio::time::sleep(service::PAUSE).await;
         }
         Ok(())
     }
 
-    /// What publishes durably to each of so many users.
-    pub(crate) fn durable(&self, users: usize, run: RunId, bytes: usize) -> Vec<Template> {
-        let template = |index| Template::durable(&self.function, &user(index), run, bytes);
-        (0..users).map(template).collect()
+    /// What publishes by a lane.
+    pub(crate) fn templates(
+        &self,
+        lane: Lane,
+        to: To,
+        run: RunId,
+        bytes: usize,
+    ) -> Result<Vec<Template>> {
+        let users = match to {
+            To::Users(users) => users,
+            To::All => return Ok(vec![self.to_all(lane, run, bytes)?]),
+        };
+        let function = &self.args.function;
+        let template = |index: usize| match (lane, self.kind, self.dialect) {
+            (Lane::Publish, Kind::SocketIo, _) => {
+                Template::adapter(Some(&self.channel(index)), run, bytes)
+            }
+            (Lane::Publish, ..) => Template::plain(&self.channel(index), run, bytes),
+            (Lane::Fcall, ..) => Template::durable(function, &user(index), run, bytes),
+            (Lane::Http, _, Dialect::Centrifugo) => {
+                Template::centrifugo(&self.channel(index), run, bytes)
+            }
+            (Lane::Http, ..) => Template::element(&user(index), run, bytes),
+        };
+        Ok((0..users).map(template).collect())
+    }
+
+    fn to_all(&self, lane: Lane, run: RunId, bytes: usize) -> Result<Template> {
+        ensure!(lane != Lane::Fcall, "the function is for one user: use --publish publish or http");
+        ensure!(self.dialect != Dialect::Centrifugo, "Centrifugo's clients share no channel here");
+        Ok(match (lane, self.kind) {
+            (Lane::Publish, Kind::SocketIo) => Template::adapter(None, run, bytes),
+            (Lane::Publish, _) => Template::plain(&self.args.broadcast_channel, run, bytes),
+            _ => Template::to_all(run, bytes),
+        })
+    }
+
+    /// Publishes by a lane until it is stopped. Over HTTP: on `posters` connections, at most `batch`
+    /// notifications in a request.
+    pub(crate) fn publish(
+        &self,
+        lane: Lane,
+        templates: Vec<Template>,
+        pace: Pace,
+        receivers: Arc<Counters>,
+        clock: Clock,
+    ) -> Result<Publishing> {
+        if lane == Lane::Http {
+            return Ok(Publishing::Http(self.post(
+                templates,
+                (1, 1_000),
+                pace,
+                receivers,
+                clock,
+            )?));
+        }
+        let redis = self.redis()?;
+        Ok(Publishing::Redis(Publisher::start(redis, templates, pace, receivers, clock)?))
+    }
+
+    pub(crate) fn post(
+        &self,
+        templates: Vec<Template>,
+        shape: (usize, usize),
+        pace: Pace,
+        receivers: Arc<Counters>,
+        clock: Clock,
+    ) -> Result<Poster> {
+        let key = self.publish_key.as_deref().context("--publish-key is missing")?;
+        let form =
+            if self.dialect == Dialect::Centrifugo { Form::Centrifugo } else { Form::Campanile };
+        let server = &self.replicas[0].http;
+        Poster::start((server, form, key), templates, shape, (pace, receivers), clock)
+    }
+
+    /// Whether publishing over HTTP is possible.
+    pub(crate) fn has_key(&self) -> bool {
+        self.publish_key.is_some()
     }
 
     /// Where to publish.
@@ -199,28 +306,31 @@ impl Target {
         self.redis.as_ref().context("--redis is missing: publishing goes through it")
     }
 
-    /// Fails unless each gateway, when it is on this machine, may hold that many sockets.
-    pub(crate) fn check_descriptors(&self, sockets: usize) -> Result<()> {
-        let mut pids = self.replicas().filter_map(|replica| replica.pid);
-        pids.try_for_each(|pid| crate::probe::check_descriptors(pid, "the gateway", sockets))
+    /// The Redis that the tool started.
+    pub(crate) fn redis_service(&mut self) -> Result<&mut Service> {
+        self.redis_service.as_mut().context("this Redis was not started here")
     }
 
-    /// What to meter: gateways, Redis and this tool.
-    pub(crate) fn processes(&self) -> Vec<(&'static str, Option<u32>)> {
-        let servers = self.replicas().map(|replica| ("server", replica.pid));
-        let own = Some(std::process::id());
-        servers.chain([("redis-server", self.redis_pid), ("this tool", own)]).collect()
+    pub(crate) fn redis_pid(&self) -> Option<u32> {
+        self.redis_service.as_ref().map(Service::pid)
+    }
+
+    /// Fails unless each server, when it is on this machine, may hold that many sockets.
+    fn check_descriptors(&self, sockets: usize) -> Result<()> {
+        let mut pids = self.replicas.iter().filter_map(Replica::pid);
+        pids.try_for_each(|pid| crate::probe::check_descriptors(pid, "the server", sockets))
+    }
+
+    /// What to meter: servers, Redis, and the workers of this tool with itself.
+    pub(crate) fn processes(&self, crowd: Option<&Crowd>) -> Vec<(&'static str, Option<u32>)> {
+        let servers = self.replicas.iter().map(|replica| ("server", replica.pid()));
+        let own = ("this tool", Some(std::process::id()));
+        let workers = crowd.into_iter().flat_map(Crowd::pids).map(|pid| ("this tool", Some(pid)));
+        servers.chain([("redis-server", self.redis_pid()), own]).chain(workers).collect()
     }
 }
 
 /// The name of a user.
 pub(crate) fn user(index: usize) -> String {
     format!("load-{index:06}")
-}
-
-/// Splits `NAME=VALUE`.
-fn setting(text: &str) -> Result<(&str, &str)> {
-    let (name, value) = text.split_once('=').context("--gateway-env takes NAME=VALUE")?;
-    ensure!(!name.is_empty(), "--gateway-env takes NAME=VALUE");
-    Ok((name, value))
 }

@@ -1,70 +1,66 @@
-//! Starts Redis and a gateway of its own on free loopback ports.
+//! Starts Redis and the servers of a run on free loopback ports.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use anyhow::{Context, Result, ensure};
 
-use super::{HttpAddress, Needs, Process, RedisAddress, Replica, Target, TargetArgs, setting};
-use crate::publish;
+use super::service::{Ready, Service};
+use super::{HttpAddress, Kind, Needs, RedisAddress, Replica, TargetArgs, peers, setting};
 use crate::report::Progress;
 
-/// Until a started server must answer.
-pub(super) const DEADLINE: Duration = Duration::from_secs(15);
-pub(super) const PAUSE: Duration = Duration::from_millis(50);
+/// Not secrets: they guard servers that live on loopback for one run.
+pub(super) const SECRET: &str = "the-load-test-signs-its-own-users-with-this";
+pub(super) const PUBLISH_KEY: &str = "the-load-test-publishes-with-this-key";
 
-/// Not secrets: they guard a gateway that lives on loopback for one run.
-const SECRET: &str = "the-load-test-signs-its-own-users-with-this";
-
-const PUBLISH_KEY: &str = "the-load-test-publishes-with-this-key";
+/// What was started.
+pub(super) struct Started {
+    pub(super) replicas: Vec<Replica>,
+    pub(super) redis: RedisAddress,
+    pub(super) redis_service: Service,
+}
 
 pub(super) async fn start(
     args: &TargetArgs,
+    kind: Kind,
     progress: &Progress,
     needs: Needs<'_>,
-) -> Result<Target> {
-    let [redis] = free_addresses()?;
+) -> Result<Started> {
     progress.say("starting redis-server");
-    let redis = RedisAddress { address: redis, user: None, password: None };
+    let [address] = free_addresses()?;
+    let redis = RedisAddress { address, user: None, password: None };
     let mut command = Command::new(&args.redis_server);
-    command.args(["--bind", "127.0.0.1", "--port", &redis.address.port().to_string()]);
-    command.args(["--save", "", "--appendonly", "no"]);
-    let mut server = Process::spawn_logged("redis-server", command)?;
-    until_ready(&mut server, async || publish::connect(&redis).map(drop)).await?;
-
-    progress.say("starting campanile serve");
-    let (first, gateway) = start_gateway(args, &redis, needs.settings).await?;
-    let (mut others, mut children) = (Vec::new(), vec![first]);
-    for _ in 1..needs.replicas {
-        let (child, replica) = start_gateway(args, &redis, needs.settings).await?;
-        children.push(child);
-        others.push(replica);
+    command.args(["--bind", "127.0.0.1", "--port", &address.port().to_string()]);
+    command.args(["--save", "", "--appendonly", if needs.persistent { "yes" } else { "no" }]);
+    // A directory of its own: two runs never meet in a file.
+    let folder = needs.persistent.then(|| {
+        let folder = format!("campanile-loadtest-redis-{}-{}", std::process::id(), address.port());
+        std::env::temp_dir().join(folder)
+    });
+    if let Some(folder) = &folder {
+        std::fs::create_dir_all(folder)?;
+        command.current_dir(folder);
     }
-    children.push(server);
-    Ok(Target {
-        gateway,
-        others,
-        redis_pid: children.last().map(Process::pid),
-        redis: Some(redis),
-        publish_key: Some(PUBLISH_KEY.to_owned()),
-        secret: SECRET.to_owned(),
-        path: args.path.clone(),
-        channel: args.channel.clone(),
-        function: args.function.clone(),
-        _children: children,
-    })
+    let service = Service::start("redis-server", command, Ready::Redis(redis.clone())).await?;
+    let redis_service = service.with_folder(folder);
+    let mut replicas = Vec::new();
+    for _ in 0..needs.replicas {
+        progress.say(&format!("starting {}", kind.name()));
+        replicas.push(match kind {
+            Kind::Campanile => gateway(args, &redis, needs.settings).await?,
+            Kind::SocketIo => peer(args, "socketio.mjs", &redis).await?,
+            Kind::Ws => peer(args, "ws.mjs", &redis).await?,
+        });
+    }
+    Ok(Started { replicas, redis, redis_service })
 }
 
-async fn start_gateway(
+async fn gateway(
     args: &TargetArgs,
     redis: &RedisAddress,
     settings: &[(&str, &str)],
-) -> Result<(Process, Replica)> {
+) -> Result<Replica> {
     let [public, ops] = free_addresses()?;
     let mut command = Command::new(program(args.campanile.as_deref())?);
     command
@@ -81,11 +77,22 @@ async fn start_gateway(
         let (name, value) = setting(text)?;
         command.env(name, value);
     }
-    let mut gateway = Process::spawn_logged("the gateway", command)?;
-    until_ready(&mut gateway, async || ready(ops).await).await?;
-    let http = HttpAddress { host: public.to_string(), address: public };
-    let replica = Replica { http, pid: Some(gateway.pid()) };
-    Ok((gateway, replica))
+    let service = Service::start("the gateway", command, Ready::Http(ops)).await?;
+    Ok(Replica::started(HttpAddress { host: public.to_string(), address: public }, service))
+}
+
+async fn peer(args: &TargetArgs, script: &str, redis: &RedisAddress) -> Result<Replica> {
+    let [address] = free_addresses()?;
+    let folder = peers::folder(args.peers.as_deref())?;
+    let mut command = Command::new("node");
+    command
+        .arg(folder.join(script))
+        .env("PORT", address.port().to_string())
+        .env("REDIS_URL", format!("redis://{}", redis.address))
+        .env("JWT_SECRET", SECRET)
+        .env("NODE_ENV", "production");
+    let service = Service::start("the peer", command, Ready::Http(address)).await?;
+    Ok(Replica::started(HttpAddress { host: address.to_string(), address }, service))
 }
 
 /// The asked program, or `campanile` beside this tool.
@@ -110,38 +117,4 @@ fn free_addresses<const N: usize>() -> Result<[SocketAddr; N]> {
         *address = listener.local_addr()?;
     }
     Ok(addresses)
-}
-
-async fn until_ready(process: &mut Process, probe: impl AsyncFn() -> Result<()>) -> Result<()> {
-    let start = Instant::now();
-    loop {
-        process.check()?;
-        match probe().await {
-            Ok(()) => return Ok(()),
-            Err(error) if start.elapsed() > DEADLINE => {
-                let words = process.last_words();
-                return Err(error.context(format!("not ready within {DEADLINE:?} ({words})")));
-            }
-            Err(_) => sleep(PAUSE).await,
-        }
-    }
-}
-
-/// Asks `/readyz` once.
-async fn ready(ops: SocketAddr) -> Result<()> {
-    let answer = timeout(Duration::from_secs(2), async {
-        let mut stream = TcpStream::connect(ops).await?;
-        let request = format!("GET /readyz HTTP/1.1\r\nHost: {ops}\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = Vec::new();
-        stream.take(4096).read_to_end(&mut answer).await?;
-        Ok::<_, std::io::Error>(answer)
-    });
-    let answer = answer.await.context("/readyz is silent")?.context("/readyz is unreachable")?;
-    let answer = String::from_utf8_lossy(&answer);
-    let status = answer.lines().next().unwrap_or_default();
-    if status.split(' ').nth(1) != Some("200") {
-        bail!("/readyz answers `{status}`");
-    }
-    Ok(())
 }

@@ -17,7 +17,7 @@ struct Claims<'a> {
 }
 
 /// An HS256 token (RFC 7519) with `sub`.
-pub(super) fn mint(secret: &str, user: &str) -> Result<String> {
+pub(crate) fn mint(secret: &str, user: &str) -> Result<String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
     let claims = Claims { sub: user, iat: now.as_secs(), exp: (now + LIFETIME).as_secs() };
     encode(&Header::default(), &claims, &EncodingKey::from_secret(secret.as_bytes()))

@@ -58,6 +58,7 @@ pub(super) fn report(args: &Args, rounds: &[Round], faults: Vec<String>) -> Repo
             rounds.len()
         ),
         tables,
+        plots: Vec::new(),
         notes: notes(rounds),
         faults,
         data: json!({ "rounds": rounds, "ways": WAYS.map(|(label, _)| label), "median": medians }),
@@ -152,8 +153,8 @@ fn notes(rounds: &[Round]) -> Vec<String> {
     let mut notes = Vec::new();
     if let Some((function, http)) = redis(function).zip(redis(http)) {
         notes.push(format!(
-            "Redis runs commands on one thread: it was {function} % of a core busy with the \
-             function, {http} % with HTTP."
+            "Limited by Redis, which runs commands on one thread, if that was full: it was \
+             {function} % of a core busy with the function, {http} % with HTTP."
         ));
     }
     if rounds.iter().all(|round| round.http.is_none()) {

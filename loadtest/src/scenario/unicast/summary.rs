@@ -2,20 +2,24 @@
 
 use serde_json::json;
 
+use super::super::load::merged;
 use super::{Args, Part, Round};
+use crate::probe::{Evidence, Sample, plots, verdict};
 use crate::publish::Pace;
-use crate::report::{Report, Table, cell, number};
+use crate::report::{Plot, Report, Table, cell, number};
 use crate::stats::{Latency, float, median, ratio};
 
-/// Machine use above which CPU was the limit.
-const BUSY: f64 = 0.9;
 /// Share of the offered rate below which the load was not carried.
 const CARRIED: f64 = 0.99;
-/// The publisher's own lateness (p99) above which it spoils the latency, microseconds.
-const LATE_US: f64 = 5_000.0;
 
-pub(super) fn report(args: &Args, rounds: &[Round], faults: Vec<String>) -> Report {
-    let mut tables = vec![cpu(rounds), latency(rounds), usage(rounds)];
+pub(super) fn report(
+    args: &Args,
+    rounds: &[Round],
+    watched: &[(String, Vec<Sample>)],
+    faults: Vec<String>,
+) -> Report {
+    let who = args.target.kind().name();
+    let mut tables = vec![cpu(who, rounds), latency(who, rounds), usage(who, rounds)];
     if rounds.len() > 1 {
         tables.push(each(rounds));
     }
@@ -43,10 +47,21 @@ pub(super) fn report(args: &Args, rounds: &[Round], faults: Vec<String>) -> Repo
             rounds.len()
         ),
         tables,
+        plots: drawn(rounds, watched),
         notes: notes(args, rounds),
         faults,
         data: json!({ "rounds": rounds, "median": medians }),
     }
+}
+
+fn drawn(rounds: &[Round], watched: &[(String, Vec<Sample>)]) -> Vec<Plot> {
+    let of = |pick: Pick| merged(rounds.iter().filter_map(pick)).nines();
+    let mut latency =
+        Plot::percentiles("Latency, intended publish → received").with("server", of(gateway));
+    if rounds.iter().any(|round| round.redis.is_some()) {
+        latency = latency.with("floor: bare Redis subscriber", of(redis));
+    }
+    std::iter::once(latency).chain(plots(watched)).collect()
 }
 
 type Pick = fn(&Round) -> Option<&Part>;
@@ -84,12 +99,12 @@ fn latency_of(rounds: &[Round], pick: Pick) -> Option<Latency> {
     Latency::median(&all)
 }
 
-fn cpu(rounds: &[Round]) -> Table {
+fn cpu(who: &str, rounds: &[Round]) -> Table {
     let mut table = Table::new(
         "CPU of the server per delivery",
         &["", "deliveries/s", "µs CPU each", "deliveries per CPU-s", "bytes each"],
     );
-    let rows: [(&str, Pick); 2] = [("gateway", gateway), ("floor: bare TCP writer", tcp)];
+    let rows: [(&str, Pick); 2] = [(who, gateway), ("floor: bare TCP writer", tcp)];
     for (label, pick) in rows {
         let of = |value: fn(&Part) -> f64| cell(median(rounds.iter().filter_map(pick).map(value)));
         let us = cpu_us(rounds, pick);
@@ -104,12 +119,12 @@ fn cpu(rounds: &[Round]) -> Table {
         }
     }
     if let Some(ratio) = cpu_ratio(rounds) {
-        table.row(["gateway / floor".to_owned(), String::new(), number(ratio)]);
+        table.row([format!("{who} / floor"), String::new(), number(ratio)]);
     }
     table
 }
 
-fn latency(rounds: &[Round]) -> Table {
+fn latency(who: &str, rounds: &[Round]) -> Table {
     let mut table =
         Table::new("Latency, intended publish → received, ms", &["", "p50", "p90", "p99", "max"]);
     let parts = |l: Latency| [l.p50_us, l.p90_us, l.p99_us, l.max_us];
@@ -119,26 +134,23 @@ fn latency(rounds: &[Round]) -> Table {
     let of = |pick| latency_of(rounds, pick).map(parts);
     let (through, bare) = (of(gateway), of(redis));
     if let Some(through) = through {
-        table.row(row("gateway", through.map(|us| Some(us / 1e3))));
+        table.row(row(who, through.map(|us| Some(us / 1e3))));
     }
     if let Some((through, bare)) = through.zip(bare) {
         table.row(row("floor: bare Redis subscriber", bare.map(|us| Some(us / 1e3))));
         let ratios = std::array::from_fn(|i| ratio(through[i], bare[i]));
-        table.row(row("gateway / floor", ratios));
+        table.row(row(&format!("{who} / floor"), ratios));
     }
     table
 }
 
-fn usage(rounds: &[Round]) -> Table {
+fn usage(who: &str, rounds: &[Round]) -> Table {
     let mut table = Table::new(
         "CPU while it ran, % of a core (the last: % of the machine)",
         &["", "server", "redis-server", "this tool", "machine"],
     );
-    let rows: [(&str, Pick); 3] = [
-        ("gateway", gateway),
-        ("floor: bare Redis subscriber", redis),
-        ("floor: bare TCP writer", tcp),
-    ];
+    let rows: [(&str, Pick); 3] =
+        [(who, gateway), ("floor: bare Redis subscriber", redis), ("floor: bare TCP writer", tcp)];
     for (label, pick) in rows {
         let parts: Vec<&Part> = rounds.iter().filter_map(pick).collect();
         if parts.is_empty() {
@@ -185,40 +197,18 @@ fn notes(args: &Args, rounds: &[Round]) -> Vec<String> {
         );
     }
     if cpu_us(rounds, gateway).is_none() {
-        notes.push("CPU needs the gateway's process: add --pid.".into());
+        notes.push("CPU needs the server's process: add --pid.".into());
     }
     notes
 }
 
 /// One line: what kept the run from going faster.
 fn limit(args: &Args, rounds: &[Round]) -> String {
-    let busy = busy(rounds, gateway).unwrap_or_default();
-    let lag = rounds.iter().filter_map(|round| round.gateway.publisher_lag);
-    let lag = median(lag.map(|lag| lag.p99_us)).unwrap_or_default();
+    let Some(last) = rounds.last() else { return String::new() };
+    let part = &last.gateway;
+    let late_us = args.rate.and(part.publisher_lag).map(|lag| lag.p99_us);
     let carried = median(rounds.iter().map(|round| round.gateway.deliveries_per_second));
-    let carried = carried.unwrap_or_default();
-    let cores = if busy >= 100.0 * BUSY { "all cores were" } else { "the machine was" };
-    let machine = format!("{cores} {busy:.0} % busy");
-    match args.rate {
-        Some(_) if lag > LATE_US => format!(
-            "Limited by this tool: its publisher was {} ms late (p99); {machine}.",
-            number(lag / 1e3)
-        ),
-        Some(rate) if carried < CARRIED * rate => format!(
-            "Limited by the server or the machine: {} of {}/s arrived; {machine}.",
-            number(carried),
-            number(rate)
-        ),
-        Some(rate) => format!(
-            "Limited by the asked rate of {}/s; {machine}, the publisher {} ms late (p99).",
-            number(rate),
-            number(lag / 1e3)
-        ),
-        None if busy >= 100.0 * BUSY => {
-            format!(
-                "Limited by the machine's CPU, which the gateway shares with this tool; {machine}."
-            )
-        }
-        None => format!("Limited by one busy thread or the window (--window); {machine}."),
-    }
+    let asked = args.rate.filter(|rate| carried.unwrap_or_default() >= CARRIED * rate);
+    let asked = asked.map(|rate| format!("{}/s", number(rate)));
+    verdict(&Evidence { usage: &part.usage, late_us, overflows: 0, asked })
 }

@@ -6,13 +6,15 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use serde::Serialize;
 
-use super::{Common, positive, run_id, seconds};
-use crate::client::{Counters, Cuts, Travels};
-use crate::probe::{Meter, Usage, check_descriptors};
-use crate::publish::{Pace, Publisher};
+use super::{Common, positive, rate, seconds};
+use crate::client::Cuts;
+use crate::probe::{Meter, Sample, Usage, Watch};
+use crate::publish::Pace;
+use crate::record::{Expectation, Reach, Tally, Times};
 use crate::report::Report;
 use crate::stats::{Latency, float, ratio};
-use crate::target::{Needs, TargetArgs};
+use crate::target::{Needs, People, Replica, TargetArgs, To};
+use crate::worker::{ComeBack, Counters};
 
 mod summary;
 
@@ -21,7 +23,7 @@ const STILL: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Clients of campanile.v1, each of its own user
+    /// Clients, each of its own user
     #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = positive)]
     clients: usize,
     /// Durable notifications per second to each user, evenly
@@ -46,10 +48,8 @@ pub(crate) struct Args {
     target: TargetArgs,
 }
 
-fn rate(text: &str) -> Result<f64, String> {
-    let rate = text.parse().ok().filter(|rate| (0.01..=1e4).contains(rate));
-    rate.ok_or_else(|| "must be a number from 0.01 to 10000 per second".to_owned())
-}
+/// After a refusal.
+const RETRY: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Serialize)]
 struct Round {
@@ -65,6 +65,10 @@ struct Round {
     replay: Latency,
     publisher_lag: Latency,
     usage: Usage,
+    /// Of live notifications, intended publish → received.
+    live: Latency,
+    #[serde(skip)]
+    times: (Times, Times),
 }
 
 impl Round {
@@ -79,57 +83,62 @@ impl Round {
 
 pub(crate) async fn run(args: &Args, common: &Common) -> Result<Report> {
     ensure!(args.away < args.cut_every, "--away must be less than --cut-every");
-    check_descriptors(std::process::id(), "this tool", args.clients)?;
-    let (mut rounds, mut faults) = (Vec::new(), Vec::new());
+    let (mut rounds, mut faults, mut watched) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..common.rounds {
-        let (measured, travels) = measure(args, common, round).await?;
-        faults.extend(faults_of(round, &measured, &travels));
+        let (measured, tally, samples) = measure(args, common, round).await?;
+        faults.extend(faults_of(round, &measured, &tally));
         rounds.push(measured);
+        watched.push((format!("round {}", round + 1), samples));
     }
-    Ok(summary::report(args, &rounds, faults))
+    Ok(summary::report(args, &rounds, &watched, faults))
 }
 
-async fn measure(args: &Args, common: &Common, round: u16) -> Result<(Round, Travels)> {
-    let needs = Needs { replicas: args.replicas.into(), settings: &[] };
-    let target = args.target.start_with(&common.progress, needs).await?;
-    target.check_descriptors(args.clients)?;
-    target.until_function().await?;
-    let run = run_id(round.into());
-    let cuts = Cuts { every: args.cut_every, away: args.away };
-    let crowd = target.crowd(args.clients, cuts, run, common.clock)?;
+async fn measure(args: &Args, common: &Common, round: u16) -> Result<(Round, Tally, Vec<Sample>)> {
+    let needs = Needs { replicas: args.replicas.into(), ..Needs::DURABLE };
+    let target = args.target.start(&common.progress, needs).await?;
+    let come_back = Some(ComeBack { away: RETRY, retry: RETRY });
+    let people = People { come_back, ..People::users(args.clients) };
+    let crowd = target.crowd(people, common.clock)?;
     let counters = crowd.counters();
-    common.open(round, "gateway", &counters, args.clients, crowd.open()).await?;
-    let templates = target.durable(args.clients, run, args.bytes);
+    common.open(round, "server", &counters, args.clients, crowd.open(args.clients)).await?;
+    let run = common.run_id();
+    let reach = Reach::Each(args.clients);
+    crowd.record(Expectation { run, from: common.clock.now(), reach }).await?;
+    let templates = target.templates(target.lane, To::Users(args.clients), run, args.bytes)?;
     let pace = Pace::Rate(args.rate * float(args.clients as u64));
-    let meter = Meter::start(&target.processes())?;
-    crowd.roam().await?;
-    let publisher =
-        Publisher::start(target.redis()?, templates, pace, counters.clone(), common.clock)?;
+    let watch = Watch::start(target.replicas.iter().filter_map(Replica::pid), counters.clone());
+    let meter = Meter::start(&target.processes(Some(&crowd)))?;
+    crowd.roam(Cuts { every: args.cut_every, away: args.away }).await?;
+    let publishing =
+        target.publish(target.lane, templates, pace, counters.clone(), common.clock)?;
     common.wait(round, "losing connections", args.seconds).await;
-    let sending = publisher.stop().await?;
+    let sending = publishing.stop().await?;
     let usage = meter.stop()?;
     crowd.stay().await?;
     common.say(round, "waiting for the last");
-    settle(&counters, args.clients, sending.sent).await;
-    let travels = crowd.travels().await?;
+    settle(&counters, args.clients, sending.sent, STILL).await;
+    let tally = crowd.tally().await?;
     crowd.close().await?;
+    let travels = &tally.travels;
     let measured = Round {
         published: sending.sent,
-        received: travels.received,
-        doubles: travels.doubles,
-        late: travels.late,
+        received: tally.received,
+        doubles: tally.doubles,
+        late: tally.late,
         reconnects: travels.reconnects,
         replayed: travels.replayed,
         refusals: travels.refusals.clone(),
-        replay: Latency::of(&travels.replays),
-        publisher_lag: Latency::of(&sending.lag),
+        replay: travels.returning.summary(),
+        publisher_lag: sending.lag.summary(),
         usage,
+        live: tally.latency.summary(),
+        times: (travels.returning.clone(), tally.latency.clone()),
     };
-    Ok((measured, travels))
+    Ok((measured, tally, watch.stop()))
 }
 
-/// Waits until every client is there and has everything, or nothing has moved for [`STILL`].
-async fn settle(counters: &Counters, clients: usize, sent: u64) {
+/// Waits until every client is there and has everything, or nothing has moved for `still`.
+pub(super) async fn settle(counters: &Counters, clients: usize, sent: u64, still: Duration) {
     let state = || (counters.open(), counters.received());
     let mut last = (state(), tokio::time::Instant::now());
     while counters.received() < sent || counters.open() < clients {
@@ -137,27 +146,27 @@ async fn settle(counters: &Counters, clients: usize, sent: u64) {
         let now = tokio::time::Instant::now();
         if state() != last.0 {
             last = (state(), now);
-        } else if now - last.1 > STILL {
+        } else if now - last.1 > still {
             return;
         }
     }
 }
 
-fn faults_of(round: u16, measured: &Round, travels: &Travels) -> Vec<String> {
+fn faults_of(round: u16, measured: &Round, tally: &Tally) -> Vec<String> {
     let (round, published) = (round + 1, measured.published);
     let lost = published.saturating_sub(measured.received);
     let counts = [
         (lost, "notifications never arrived"),
-        (travels.doubles, "notifications came twice"),
-        (travels.late, "notifications came out of order"),
-        (travels.foreign, "frames were of another user, or no frames of campanile.v1"),
-        (travels.gaps, "greetings told of a gap"),
+        (tally.doubles, "notifications came twice"),
+        (tally.late, "notifications came out of order"),
+        (tally.foreign, "frames were of another user, or none of this dialect"),
+        (tally.travels.gaps, "greetings told of a gap"),
     ];
     let counts = counts.into_iter().filter(|(count, _)| *count > 0);
     let mut faults: Vec<String> = counts
         .map(|(count, what)| format!("round {round}: {count} {what} ({published} published)"))
         .collect();
-    faults.extend(super::lost_sockets("the gateway", &travels.ends));
+    faults.extend(super::lost_sockets("the server", &tally.travels.ends));
     faults
 }
 
@@ -166,7 +175,7 @@ mod tests {
     use super::*;
 
     fn round(published: u64, received: u64) -> Round {
-        let nothing = Latency::of(&crate::stats::latency_histogram());
+        let nothing = Times::default().summary();
         Round {
             published,
             received,
@@ -177,17 +186,19 @@ mod tests {
             refusals: [("503".to_owned(), 2), ("429".to_owned(), 3)].into(),
             replay: nothing,
             publisher_lag: nothing,
+            live: nothing,
+            times: Default::default(),
             usage: Usage { seconds: 1.0, cpu_seconds: Vec::new(), machine_busy: 0.0 },
         }
     }
 
     #[test]
     fn what_is_missing_is_a_fault_and_a_refusal_is_none() {
-        let none = Travels::default();
+        let none = Tally::default();
         let whole = round(200, 200);
         assert_eq!((whole.delivered_percent(), whole.refused()), (Some(100.0), 5));
         assert!(faults_of(0, &whole, &none).is_empty());
-        let faults = faults_of(0, &round(200, 199), &Travels { doubles: 2, ..none });
+        let faults = faults_of(0, &round(200, 199), &Tally { doubles: 2, ..none });
         assert_eq!(faults.len(), 2, "{faults:?}");
         assert!(faults[0].contains("1 notifications never arrived (200 published)"), "{faults:?}");
     }

@@ -1,27 +1,30 @@
-//! Tables and medians of the resume rounds.
+//! Tables and medians of the jitter rounds.
 
 use serde_json::json;
 
 use super::{Args, Round};
-use crate::report::{Report, Table, cell, number};
+use crate::probe::{Evidence, Sample, plots, verdict};
+use crate::record::Times;
+use crate::report::{Plot, Report, Table, cell, number};
 use crate::stats::{Latency, float, median};
 
-/// Machine use above which CPU was the limit.
-const BUSY: f64 = 0.9;
-/// The publisher's own lateness (p99) above which it did not keep its pace, microseconds.
-const LATE_US: f64 = 100_000.0;
-
-pub(super) fn report(args: &Args, rounds: &[Round], faults: Vec<String>) -> Report {
+pub(super) fn report(
+    args: &Args,
+    rounds: &[Round],
+    watched: &[(String, Vec<Sample>)],
+    faults: Vec<String>,
+) -> Report {
     let replays: Vec<Latency> = rounds.iter().map(|round| round.replay).collect();
     let percent = |name| median(rounds.iter().filter_map(|round| round.usage.percent(name)));
     let medians = json!({
         "delivered_percent": median(rounds.iter().filter_map(Round::delivered_percent)),
         "replay": Latency::median(&replays),
+        "live": Latency::median(&rounds.iter().map(|round| round.live).collect::<Vec<_>>()),
         "gateway_cpu_percent": percent("server"),
         "redis_cpu_percent": percent("redis-server"),
     });
     Report {
-        scenario: "resume",
+        scenario: "jitter",
         title: format!(
             "{} clients, each with {}/s of {} bytes and cut off every {} s for {} s, {} s, replicas: {}, \
              rounds: {}",
@@ -35,6 +38,7 @@ pub(super) fn report(args: &Args, rounds: &[Round], faults: Vec<String>) -> Repo
             rounds.len()
         ),
         tables: vec![delivery(rounds), replay(rounds), usage(rounds)],
+        plots: drawn(rounds, watched),
         notes: notes(rounds),
         faults,
         data: json!({ "rounds": rounds, "median": medians }),
@@ -94,18 +98,29 @@ fn usage(rounds: &[Round]) -> Table {
 }
 
 fn notes(rounds: &[Round]) -> Vec<String> {
-    let busy = median(rounds.iter().map(|round| round.usage.machine_busy)).unwrap_or_default();
-    let lag = median(rounds.iter().map(|round| round.publisher_lag.p99_us)).unwrap_or_default();
-    let machine = format!("the machine was {:.0} % busy", 100.0 * busy);
-    let limit = match (lag > LATE_US, busy > BUSY) {
-        (true, _) => {
-            let late = number(lag / 1e3);
-            format!("The publisher did not keep its pace: {late} ms late (p99); {machine}.")
-        }
-        (false, true) => format!("Limited by CPU, which all share with this tool: {machine}."),
-        (false, false) => format!("Limited by what was asked for; {machine}."),
-    };
+    let limit = rounds.last().map(|round| {
+        verdict(&Evidence {
+            usage: &round.usage,
+            late_us: Some(round.publisher_lag.p99_us),
+            overflows: 0,
+            asked: Some("the rate and the cuts".into()),
+        })
+    });
     let refusals = rounds.iter().flat_map(|round| &round.refusals);
     let refusals = refusals.map(|(why, count)| format!("Refused {count} times: {why}"));
-    std::iter::once(limit).chain(refusals).collect()
+    limit.into_iter().chain(refusals).collect()
+}
+
+fn drawn(rounds: &[Round], watched: &[(String, Vec<Sample>)]) -> Vec<Plot> {
+    let merged = |pick: fn(&Round) -> &Times| {
+        let mut all = Times::default();
+        for round in rounds {
+            all.merge(pick(round));
+        }
+        all.nines()
+    };
+    let latency = Plot::percentiles("Latency")
+        .with("coming back, first attempt → last replayed", merged(|round| &round.times.0))
+        .with("live, intended publish → received", merged(|round| &round.times.1));
+    std::iter::once(latency).chain(plots(watched)).collect()
 }
