@@ -44,6 +44,9 @@
 
 {{- $homes := dict "listen" "containerPorts.http" "opsListen" "containerPorts.ops" "redisUrl" "redis.url or redis.existingSecret" "redisCaFile" "redis.tls" "redisCertFile" "redis.tls" "redisKeyFile" "redis.tls" "jwtSecret" "auth.jwtSecret or auth.existingSecret" "jwtPublicKeyFile" "auth.publicKeys" "jwksUrl" "auth.jwksUrl" "publishKeys" "publish.keys or publish.existingSecret" "publishKey" "publish.keys or publish.existingSecret" "maxConnections" "capacity.connectionsPerPod" "drainDelay" "drain.delay" "drainWindow" "drain.window" "log" "log.level" "logFormat" "log.format" "amqpUrl" "amqp.url or amqp.existingSecret" "amqpQueue" "amqp.queue" "amqpPrefetch" "amqp.prefetch" "smtpUrl" "mail.smtpUrl or mail.existingSecret" "mailFrom" "mail.from" "mailAfter" "mail.after" -}}
 {{- range $name, $value := .Values.config -}}
+{{- if not (regexMatch "^[a-z]+([A-Z][a-z]*)*$" $name) -}}
+{{- fail (printf "config.%s: options are named without CAMPANILE_ and in camelCase, such as pingInterval for CAMPANILE_PING_INTERVAL." $name) -}}
+{{- end -}}
 {{- if hasKey $homes $name -}}
 {{- fail (printf "config.%s has a value of its own: %s." $name (get $homes $name)) -}}
 {{- end -}}
