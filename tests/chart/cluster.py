@@ -1,5 +1,6 @@
 """What the tests ask of Helm and kustomize: objects, as a cluster would get them."""
 
+import functools
 import os
 import pathlib
 import subprocess
@@ -35,11 +36,14 @@ def load(text):
 def template(values=None, *arguments, version=NEWEST, release="campanile"):
     """The objects that the chart makes of a file of values, or of a dictionary."""
     stdin = yaml.safe_dump(values) if isinstance(values, dict) else None
-    chosen = ["--values", "-" if stdin else str(values)] if values else []
-    text = run(
-        HELM, "template", release, str(CHART), "--namespace", "live", "--kube-version", version, *chosen, *arguments, stdin=stdin
-    )
-    return load(text)
+    chosen = ("--values", "-" if stdin else str(values)) if values else ()
+    return load(_rendered(release, version, chosen + arguments, stdin))
+
+
+@functools.cache
+def _rendered(release, version, arguments, stdin):
+    fixed = (HELM, "template", release, str(CHART), "--namespace", "live", "--kube-version", version)
+    return run(*fixed, *arguments, stdin=stdin)
 
 
 def kustomize(folder):

@@ -1,9 +1,14 @@
 """Every object is one that Kubernetes knows, with no field that it does not."""
 
+import functools
+
 import kubernetes_validate
 import pytest
 
 from cluster import CHART, CI_VALUES, MANIFESTS, NEWEST, all_of, kustomize, template
+
+# It reads its megabytes of definitions anew for every object.
+kubernetes_validate.utils.schema_contents = functools.cache(kubernetes_validate.utils.schema_contents)
 
 # Kinds of operators and of the Gateway API, which the validator has no schema for.
 FOREIGN = {
