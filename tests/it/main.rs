@@ -25,6 +25,7 @@ mod refusals;
 mod repair;
 mod replica_loss;
 mod resume;
+mod rollout;
 mod sentinel;
 mod sharded;
 mod sockets;
