@@ -12,7 +12,7 @@ use crate::support::process::Process;
 use crate::support::wait::{PATIENCE, eventually};
 
 /// Helm may have to be built first.
-const RENDERING: Duration = Duration::from_secs(300);
+const RENDERING: Duration = Duration::from_mins(5);
 
 /// What of a Deployment decides how its pods come and go.
 pub(super) struct Deployment {
@@ -23,7 +23,7 @@ pub(super) struct Deployment {
     startup: Probe,
     pub(super) readiness: Probe,
     pub(super) pre_stop: Duration,
-    grace: Duration,
+    pub(super) grace: Duration,
     min_ready: Duration,
 }
 
@@ -101,8 +101,8 @@ impl Deployment {
     }
 
     /// What follows a deletion: `unlisted` runs halfway through the preStop sleep, as an endpoint is taken out of
-    /// its Service meanwhile; then SIGTERM, and the rest of the grace period.
-    pub(super) async fn stop(&self, pod: Pod, unlisted: impl Future<Output = ()>) {
+    /// its Service meanwhile; then SIGTERM, and the rest of the grace period. How long it took to leave.
+    pub(super) async fn stop(&self, pod: Pod, unlisted: impl Future<Output = ()>) -> Duration {
         let deleted = Instant::now();
         let at = |passed| tokio::time::Instant::from_std(deleted + passed);
         sleep_until(at(self.pre_stop / 2)).await;
@@ -112,7 +112,7 @@ impl Deployment {
         let left = self.grace.saturating_sub(deleted.elapsed());
         let status = pod.gateway.wait_exit(left).await;
         assert!(status.success(), "{status}\n{}", pod.gateway.stderr_so_far());
-        println!("a pod left in {:?} of {:?}", deleted.elapsed(), self.grace);
+        deleted.elapsed()
     }
 }
 
@@ -130,7 +130,7 @@ impl Probe {
     }
 }
 
-/// The variables of a container, with those from ConfigMaps and Secrets.
+/// The variables of a container, with those from `ConfigMap`s and Secrets.
 fn environment(
     container: &Value,
     objects: &[Value],

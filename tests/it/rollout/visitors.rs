@@ -67,7 +67,7 @@ impl Visitors {
             tasks.spawn(visit.stay(arriving.clone()));
         }
         let visitors = Self { books, tasks, ledger };
-        until("all visitors have come", Duration::from_secs(60), async || {
+        until("all visitors have come", Duration::from_mins(1), async || {
             visitors.nothing_is_wrong();
             (visitors.present() == count).then_some(())
         })
@@ -125,7 +125,7 @@ impl Visit {
             let ended = self.listen(client).await;
             *lock(&self.ledger.present) -= 1;
             if ended.code != 1012 {
-                self.wrong(format!("closed with {}", ended.code));
+                self.wrong(&format!("closed with {}", ended.code));
             }
             sleep(ended.come_back_after).await;
             let opened;
@@ -142,7 +142,7 @@ impl Visit {
         let connected = client.next_json().await;
         let data = &connected["data"];
         if lock(&self.book.cursor).is_some() && data["recovered"] != true {
-            self.wrong(connected.to_string());
+            self.wrong(&connected.to_string());
         }
         let cursor = data["cursor"].as_str().map(str::to_owned);
         lock(&self.book.cursor).get_or_insert(cursor.expect("a greeting has a cursor"));
@@ -163,7 +163,7 @@ impl Visit {
                 Ok(Ok(client)) => return client,
                 Ok(Err(refused)) => sleep(self.retry_after(&refused)).await,
                 Err(error) => {
-                    self.wrong(format!("cannot connect: {error}"));
+                    self.wrong(&format!("cannot connect: {error}"));
                     sleep(Duration::from_secs(1)).await;
                 }
             }
@@ -172,16 +172,13 @@ impl Visit {
 
     fn retry_after(&self, refused: &Refused) -> Duration {
         let seconds = refused.header("retry-after").and_then(|text| text.parse().ok());
-        match (refused.status, seconds) {
-            (503, Some(seconds)) => {
-                *lock(&self.ledger.refusals) += 1;
-                // As told, and not all in one moment.
-                Duration::from_secs(seconds).mul_f64(1.0 + fastrand::f64())
-            }
-            _ => {
-                self.wrong(format!("refused with {}: {}", refused.status, refused.text()));
-                Duration::from_secs(1)
-            }
+        if let (503, Some(seconds)) = (refused.status, seconds) {
+            *lock(&self.ledger.refusals) += 1;
+            // As told, and not all in one moment.
+            Duration::from_secs(seconds).mul_f64(1.0 + fastrand::f64())
+        } else {
+            self.wrong(&format!("refused with {}: {}", refused.status, refused.text()));
+            Duration::from_secs(1)
         }
     }
 
@@ -217,7 +214,7 @@ impl Visit {
         *lock(&self.book.cursor) = Some(cursor.expect("it is durable").to_owned());
     }
 
-    fn wrong(&self, what: String) {
+    fn wrong(&self, what: &str) {
         lock(&self.ledger.wrongs).push(format!("{}: {what}", name(self.visitor)));
     }
 }
