@@ -3,18 +3,21 @@
 CARGO ?= cargo
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help demo test setup lint unit it docs bench fmt clean
+.PHONY: help demo test setup lint unit it chart image manifests docs bench fmt clean
 
 help:
 	@echo "make demo    run a gateway with a page where one can watch a notification arrive"
 	@echo "make test    install what the tests need, check format and lints, run all tests"
 	@echo "make bench   the figures of the README, on this machine (25 minutes)"
+	@echo "make chart   check chart, manifests, alerts and dashboards alone; no cluster needed"
+	@echo "make image   the root file system of the image in target/image/root, and whether it starts; no builder needed"
+	@echo "make manifests   write what is generated from the chart: k8s/ and the table of its README"
 	@echo "make fmt     format the code"
 
 demo:
 	$(CARGO) run --release -- demo
 
-test: setup lint unit it
+test: setup lint chart unit it image
 	@echo "all checks passed"
 
 # Real servers for the tests, which start them themselves on free ports, and the clients of the README's examples.
@@ -38,6 +41,15 @@ unit:
 
 it:
 	CARGO="$(CARGO)" tests/run
+
+chart:
+	tests/chart/run
+
+image:
+	tests/image/run
+
+manifests:
+	tests/chart/run --bless
 
 # Each line is a figure of the README or of docs/performance.md; reports go to target/bench.
 LOAD = ulimit -n "$$(ulimit -H -n)" && mkdir -p target/bench && target/release/campanile-loadtest

@@ -31,6 +31,7 @@ mod refusals;
 mod repair;
 mod replica_loss;
 mod resume;
+mod rollout;
 mod sentinel;
 mod sharded;
 mod socketio;

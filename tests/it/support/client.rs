@@ -203,7 +203,7 @@ impl Client {
     }
 }
 
-pub(super) fn code_and_reason(frame: Option<CloseFrame>) -> (u16, String) {
+pub(crate) fn code_and_reason(frame: Option<CloseFrame>) -> (u16, String) {
     match frame {
         Some(frame) => (frame.code.into(), frame.reason.as_str().to_owned()),
         None => (1005, String::new()),

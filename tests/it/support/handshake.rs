@@ -118,10 +118,14 @@ impl Connect {
 
     /// An open socket, if the gateway is there and lets us in; an error in all other cases.
     pub(crate) async fn attempt(self) -> io::Result<Client> {
-        let upgraded = timeout(PATIENCE, self.try_upgrade()).await??;
-        match upgraded {
-            Ok(upgraded) => Ok(Client::new(upgraded).await),
-            Err(refused) => Err(io::Error::other(refused.text())),
+        self.answer().await?.map_err(|refused| io::Error::other(refused.text()))
+    }
+
+    /// The same, with a refusal as it came.
+    pub(crate) async fn answer(self) -> io::Result<Result<Client, Refused>> {
+        match timeout(PATIENCE, self.try_upgrade()).await?? {
+            Ok(upgraded) => Ok(Ok(Client::new(upgraded).await)),
+            Err(refused) => Ok(Err(refused)),
         }
     }
 
