@@ -1,0 +1,108 @@
+/** The part of WebSocket that is used. */
+export interface Socket {
+  readonly bufferedAmount?: number;
+  onopen: ((event: never) => void) | null;
+  onmessage: ((event: { data: unknown }) => void) | null;
+  onclose: ((event: { code: number; reason: string }) => void) | null;
+  onerror: ((event: never) => void) | null;
+  send(text: string): void;
+  close(code?: number): void;
+}
+
+/** The part of BroadcastChannel that is used. */
+export interface Channel {
+  onmessage: ((event: { data: unknown }) => void) | null;
+  postMessage(message: unknown): void;
+  close(): void;
+}
+
+/** The part of Web Locks that is used. */
+export interface Locks {
+  request(
+    name: string,
+    options: { signal?: AbortSignal; steal?: boolean },
+    held: () => Promise<void>,
+  ): Promise<unknown>;
+}
+
+export interface Keeper {
+  getItem(key: string): string | null;
+  setItem(key: string, value: string): void;
+  removeItem(key: string): void;
+}
+
+/** What happens around the page. */
+export interface Surroundings {
+  online(): void;
+  offline(): void;
+  visible(): void;
+  /** The page may be gone in a moment. */
+  hidden(): void;
+}
+
+/** All that the library takes from where it runs; in `Options.platform` for tests and other runtimes. */
+export interface Platform {
+  /** Milliseconds since 1970. */
+  now(): number;
+  /** From 0 up to 1. */
+  random(): number;
+  setTimeout(run: () => void, ms: number): unknown;
+  clearTimeout(timer: never): void;
+  readonly socket: (new (url: string, protocols: string[]) => Socket) | undefined;
+  readonly fetch: typeof fetch | undefined;
+  readonly locks: Locks | undefined;
+  readonly channel: (new (name: string) => Channel) | undefined;
+  readonly storage: Keeper | undefined;
+  /** What relative addresses are relative to. */
+  readonly base: string | undefined;
+  isOnline(): boolean;
+  isVisible(): boolean;
+  /** Returns how to stop. */
+  watch(surroundings: Surroundings): () => void;
+}
+
+/** The browser's; nothing is touched before this is called, so that the library can be imported anywhere. */
+export function browser(): Platform {
+  const { document, navigator, location } = globalThis as Partial<typeof globalThis>;
+  return {
+    now: () => Date.now(),
+    random: () => Math.random(),
+    setTimeout: (run, ms) => setTimeout(run, ms),
+    clearTimeout: (timer) => clearTimeout(timer),
+    socket: globalThis.WebSocket as unknown as Platform['socket'],
+    fetch: globalThis.fetch?.bind(globalThis),
+    locks: navigator?.locks as unknown as Locks | undefined,
+    channel: globalThis.BroadcastChannel as unknown as Platform['channel'],
+    storage: local(),
+    base: document?.baseURI ?? location?.href,
+    isOnline: () => navigator?.onLine !== false,
+    isVisible: () => document?.visibilityState !== 'hidden',
+    watch: (surroundings) => watch(surroundings),
+  };
+}
+
+/** Even looking at it throws where a page may not store anything. */
+function local(): Keeper | undefined {
+  try {
+    return globalThis.localStorage;
+  } catch {
+    return undefined;
+  }
+}
+
+function watch({ online, offline, visible, hidden }: Surroundings): () => void {
+  const { document, addEventListener } = globalThis as Partial<typeof globalThis>;
+  if (!document || !addEventListener) return () => {};
+  const over = new AbortController();
+  const options = { signal: over.signal };
+  addEventListener('online', online, options);
+  addEventListener('offline', offline, options);
+  addEventListener('pageshow', visible, options);
+  addEventListener('pagehide', hidden, options);
+  document.addEventListener(
+    'visibilitychange',
+    () => (document.visibilityState === 'hidden' ? hidden() : visible()),
+    options,
+  );
+  return () => over.abort();
+}

@@ -1,0 +1,76 @@
+import type { Item } from '../types.js';
+
+/** What the gateway says, whichever way it comes. */
+export interface Frame {
+  readonly type: string;
+  readonly data: Record<string, unknown>;
+  readonly ref: unknown;
+}
+
+/** What it can be asked. */
+export type Command =
+  | { readonly type: 'mark_all_read' }
+  | { readonly type: 'mark_read' | 'delete'; readonly notification_id: string }
+  | { readonly type: 'list'; readonly limit: number; readonly before?: string };
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** `undefined` for what is no frame; a newer gateway may say things that we do not know. */
+export function parseFrame(text: unknown): Frame | undefined {
+  const value = parseJson(text);
+  if (!isObject(value) || typeof value.type !== 'string') return undefined;
+  return { type: value.type, data: isObject(value.data) ? value.data : {}, ref: value.ref };
+}
+
+export function parseJson(text: unknown): unknown {
+  try {
+    return typeof text === 'string' ? JSON.parse(text) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const text = (value: unknown): string =>
+  typeof value === 'string' ? value : typeof value === 'number' ? String(value) : '';
+
+/** `undefined` without an id: it could be neither shown once nor marked. */
+export function parseItem<Data>(fields: unknown, now: number): Item<Data> | undefined {
+  if (!isObject(fields)) return undefined;
+  const id = text(fields.notification_id) || text(fields.id);
+  if (!id) return undefined;
+  return {
+    id,
+    type: text(fields.notification_type) || text(fields.type) || 'info',
+    title: text(fields.title),
+    message: text(fields.message),
+    time: Date.parse(text(fields.timestamp)) || now,
+    data: fields.data as Data | undefined,
+    read: fields.read === true,
+    cursor: cursorOf(fields.cursor),
+    fields,
+  };
+}
+
+/** A cursor reads `position-time`, such as `17-1767323045678`. */
+export function cursorOf(value: unknown): string | undefined {
+  return typeof value === 'string' && /^\d+-\d+$/.test(value) ? value : undefined;
+}
+
+/** Where in the user's log; -1 for what is not in it. */
+export function position(cursor: string | undefined): number {
+  return cursor === undefined ? -1 : Number.parseInt(cursor, 10);
+}
+
+/** Whom a token names, as the gateway reads it; not verified. */
+export function userOf(token: string): string | undefined {
+  try {
+    const part = (token.split('.')[1] ?? '').replace(/-/g, '+').replace(/_/g, '/');
+    const bytes = Uint8Array.from(atob(part), (char) => char.charCodeAt(0));
+    const claims: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    if (!isObject(claims)) return undefined;
+    return text(claims.sub) || text(claims.user_id) || text(claims.userId) || undefined;
+  } catch {
+    return undefined;
+  }
+}
