@@ -132,7 +132,7 @@ export class Campanile<Data = unknown> implements Store<Data> {
     if (!this.#model.items.more) return Promise.resolve();
     this.#more ??= this.#loadMore().finally(() => {
       this.#more = undefined;
-      this.#change();
+      this.#surround().batch.now();
     });
     this.#change();
     return abortable(this.#more, signal);
@@ -155,7 +155,8 @@ export class Campanile<Data = unknown> implements Store<Data> {
       }
     } finally {
       model.overlay.take(early);
-      this.#change();
+      // Who waited for this sees it.
+      this.#surround().batch.now();
     }
   }
 

@@ -1,4 +1,5 @@
 import type { Item } from '../types.js';
+import { position } from './wire.js';
 
 /** What happened to entries of the inbox. */
 export interface Mark {
@@ -19,6 +20,8 @@ export class Items<Data> {
   #room: number;
   /** Whether the gateway has older ones than the list. */
   more = false;
+  /** The place in the log up to which the list is complete. */
+  newest = -1;
 
   constructor(private readonly keep: number) {
     this.#room = keep;
@@ -49,6 +52,10 @@ export class Items<Data> {
   /** A new one; it goes to the front, since the gateway tells in the order of its log. */
   add(item: Item<Data>): void {
     if (this.#ids.has(item.id)) return this.#replace(item);
+    const place = position(item.cursor);
+    // A page came first that goes further than this one; what it does not have is behind it, or deleted.
+    if (place >= 0 && place < this.newest) return;
+    this.newest = Math.max(this.newest, place);
     this.#ids.add(item.id);
     this.#fresh.push(item);
     if (this.#fresh.length >= 2 * this.#room) this.#settle();
@@ -73,8 +80,11 @@ export class Items<Data> {
    */
   reload(page: readonly Item<Data>[], before: ReadonlySet<string>, more: boolean): void {
     const listed = new Set(page.map((item) => item.id));
+    const newest = position(page[0]?.cursor);
     const own = this.all.filter(
-      ({ id, cursor }) => !listed.has(id) && (cursor === undefined || !before.has(id)),
+      ({ id, cursor }) =>
+        !listed.has(id) &&
+        (cursor === undefined || (!before.has(id) && position(cursor) > newest)),
     );
     const merged: Item<Data>[] = [];
     let at = 0;
@@ -86,6 +96,7 @@ export class Items<Data> {
       merged.push(item);
     }
     this.more = more;
+    this.newest = Math.max(newest, position(own[0]?.cursor));
     this.#room = Math.max(this.keep, page.length);
     this.#set([...merged, ...page.slice(at)]);
   }
@@ -105,6 +116,7 @@ export class Items<Data> {
   adopt(items: readonly Item<Data>[], more: boolean): void {
     this.#fresh = [];
     this.more = more;
+    this.newest = Math.max(...items.map(({ cursor }) => position(cursor)), -1);
     this.#room = Math.max(this.keep, items.length);
     this.#set(items);
   }

@@ -126,7 +126,11 @@ export class Model<Data> {
     }
     if (whole) this.#advance(cursor);
     else this.cursor = cursor;
-    if (data.recovered === false) return 'lost';
+    if (data.recovered === false) {
+      // It may be another log, whose places begin anew.
+      this.items.newest = -1;
+      return 'lost';
+    }
     return this.list !== 'ready' || this.stale || !known ? 'reload' : undefined;
   }
 
