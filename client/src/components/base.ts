@@ -28,8 +28,8 @@ export abstract class StoreElement extends Base {
   #messages: Messages = english;
   #kinds: Kinds = KINDS;
 
-  /** Draws `state`; `undefined` while there is no store. Called once a frame at most. */
-  protected abstract draw(state: State | undefined): void;
+  /** Shows `state`. Called once a frame at most. */
+  protected abstract draw(state: State): void;
   /** A store has come; what is returned is called when it goes. */
   protected abstract attach(store: Store): (() => void)[];
 
@@ -131,9 +131,10 @@ export abstract class StoreElement extends Base {
 
   #draw(): void {
     this.#due = false;
-    if (!this.isConnected) return;
+    const state = this.isConnected && this.store?.getState();
+    if (!state) return;
     this.#drawn = performance.now();
-    this.draw(this.store?.getState());
+    this.draw(state);
   }
 
   #attach(): void {

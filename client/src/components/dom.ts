@@ -1,68 +1,70 @@
 // Small things for building and changing elements without any markup text.
 
 type Listener = (event: never) => void;
+type Tag<Selector> = Selector extends `${infer Name}.${string}` ? Name : Selector;
+type Made<Selector> = Tag<Selector> extends keyof HTMLElementTagNameMap
+  ? HTMLElementTagNameMap[Tag<Selector>]
+  : HTMLElement;
 
-/** A function is a listener, all else an attribute. */
-export function h<Tag extends keyof HTMLElementTagNameMap>(
-  tag: Tag,
+/** `tag.name.name`: the names are classes for this package's styles and parts for the page's. */
+export function h<Selector extends string>(
+  selector: Selector,
   attributes: Readonly<Record<string, string | Listener>> = {},
   ...children: (Node | string)[]
-): HTMLElementTagNameMap[Tag] {
+): Made<Selector> {
+  const [tag = '', ...names] = selector.split('.');
   const element = document.createElement(tag);
+  if (names.length > 0) attribute(element, 'part', (element.className = names.join(' ')));
+  // Inside a form a button would send it.
+  if (tag === 'button') attribute(element, 'type', tag);
   for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value === 'string') element.setAttribute(name, value);
+    if (typeof value === 'string') attribute(element, name, value);
     else element.addEventListener(name, value as EventListener);
   }
   element.append(...children);
-  return element;
+  return element as Made<Selector>;
 }
 
-const SVG = 'http://www.w3.org/2000/svg';
-
+/** A path in a square of 24. */
 export function icon(path: string): SVGElement {
-  const svg = document.createElementNS(SVG, 'svg');
-  svg.setAttribute('viewBox', '0 0 24 24');
-  svg.setAttribute('aria-hidden', 'true');
-  svg.append(document.createElementNS(SVG, 'path'));
-  svg.firstElementChild?.setAttribute('d', path);
+  const [svg, line] = ['svg', 'path'].map((tag) =>
+    document.createElementNS('http://www.w3.org/2000/svg', tag),
+  ) as [SVGElement, SVGElement];
+  attribute(svg, 'viewBox', '0 0 24 24');
+  attribute(svg, 'aria-hidden', 'true');
+  attribute(line, 'd', path);
+  svg.append(line);
   return svg;
 }
 
-/** A round button with an icon. */
-export function iconButton(part: string, path: string, click: Listener): HTMLButtonElement {
-  return h('button', { type: 'button', class: 'icon', part: `button ${part}`, click }, icon(path));
+/** A button with nothing but an icon. */
+export function iconButton(name: string, path: string, click: Listener): HTMLButtonElement {
+  return h(`button.icon.${name}`, { click }, icon(path)) as HTMLButtonElement;
 }
 
-/** Its name, for eyes and ears. */
-export function name(button: HTMLElement, text: string): void {
-  attribute(button, 'aria-label', text);
-  attribute(button, 'title', text);
+/** The name of what shows no text, for eyes and ears. */
+export function label(element: Element, words: string): void {
+  attribute(element, 'aria-label', words);
+  attribute(element, 'title', words);
 }
 
 /** Writes only what changes: a write costs a style calculation, and a live region would speak. */
 export function attribute(element: Element, key: string, value: string | boolean): void {
-  if (value === false) element.removeAttribute(key);
-  else {
-    const wanted = value === true ? '' : value;
-    if (element.getAttribute(key) !== wanted) element.setAttribute(key, wanted);
-  }
+  if (element.getAttribute(key) !== `${value}`) element.setAttribute(key, `${value}`);
 }
 
-export function text(element: Element, value: string): void {
-  if (element.textContent !== value) element.textContent = value;
+export function text(element: Node, words: string): void {
+  if (element.textContent !== words) element.textContent = words;
 }
 
 const sheets = new Map<string, CSSStyleSheet>();
 
-/** Constructed sheets need no `unsafe-inline`, and all elements of a page share one. */
+/** Constructed sheets need no `unsafe-inline`, and all elements of a page share them. */
 export function adopt(root: ShadowRoot, ...styles: string[]): void {
   root.adoptedStyleSheets = styles.map((style) => {
-    let sheet = sheets.get(style);
-    if (!sheet) {
-      sheet = new CSSStyleSheet();
-      sheet.replaceSync(style);
-      sheets.set(style, sheet);
-    }
+    const sheet = sheets.get(style) ?? new CSSStyleSheet();
+    if (!sheets.has(style)) sheet.replaceSync(style);
+    sheets.set(style, sheet);
     return sheet;
   });
 }

@@ -14,6 +14,7 @@ const UNITS: readonly (readonly [Intl.RelativeTimeFormatUnit, number])[] = [
 ];
 /** What is younger than this is "now": seconds that count up draw the eye for nothing. */
 const NOW_MS = 45_000;
+const MOST = 99;
 
 export class Format {
   readonly #number: Intl.NumberFormat;
@@ -29,8 +30,9 @@ export class Format {
     this.#exact = new Intl.DateTimeFormat(locale, { dateStyle: 'full', timeStyle: 'medium' });
   }
 
+  /** `99+` for what is more than that. */
   number(count: number): string {
-    return this.#number.format(count);
+    return this.#number.format(Math.min(count, MOST)) + (count > MOST ? '+' : '');
   }
 
   plural(texts: Plural, count: number): string {
@@ -39,17 +41,17 @@ export class Format {
   }
 
   /** Such as `in 5 sec.` */
-  seconds(count: number): string {
-    return this.#relative.format(count, 'second');
+  relative(amount: number, unit: Intl.RelativeTimeFormatUnit): string {
+    return this.#relative.format(amount, unit);
   }
 
   /** Such as `5 min. ago`. A clock that runs ahead does not bring the future. */
-  age(time: number, now: number): string {
-    let amount = Math.max(0, now - time);
-    if (amount < NOW_MS) return this.seconds(0);
+  age(time: number): string {
+    let amount = Math.max(0, Date.now() - time);
+    if (amount < NOW_MS) return this.relative(0, 'second');
     amount /= 1000;
     for (const [unit, size] of UNITS) {
-      if (Math.round(amount) < size) return this.#relative.format(-Math.round(amount), unit);
+      if (Math.round(amount) < size) return this.relative(-Math.round(amount), unit);
       amount /= size;
     }
     return '';

@@ -4,10 +4,8 @@ import type { Item } from '../types.js';
 
 export interface Held {
   readonly view: readonly Item[];
-  /** How many are new and not in the view. */
+  /** How many are new and not in the view; infinite if they are more than the store keeps. */
   readonly fresh: number;
-  /** There were more than the store keeps. */
-  readonly overflown: boolean;
 }
 
 /**
@@ -29,11 +27,8 @@ export function hold(
   }
   let last = items.length - 1;
   while (last >= 0 && !ids.has(items[last]?.id ?? '')) last -= 1;
-  if (last < 0) {
-    const overflown = view.length > 0;
-    return { view: overflown ? view : items, fresh: overflown ? items.length : 0, overflown };
-  }
+  if (last < 0) return view.length > 0 ? { view, fresh: Infinity } : { view: items, fresh: 0 };
   view.push(...items.slice(last + 1));
   const fresh = items.slice(0, last).reduce((sum, { id }) => sum + (ids.has(id) ? 0 : 1), 0);
-  return { view, fresh, overflown: false };
+  return { view, fresh };
 }

@@ -5,11 +5,12 @@ import { attribute, h, text } from './dom.js';
 import type { Format } from './format.js';
 
 export class Options {
-  readonly element = h('div', { class: 'menu', part: 'menu', id: 'menu' });
-  readonly #alerts = h('button', { type: 'button', role: 'switch', click: () => this.#turn('alerts') });
+  readonly #switches = (['alerts', 'sound'] as const).map(
+    (option) => [option, h('button', { role: 'switch', click: () => this.#turn(option) })] as const,
+  );
   readonly #blocked = h('p', { role: 'status' });
-  readonly #sound = h('button', { type: 'button', role: 'switch', click: () => this.#turn('sound') });
   readonly #clear: HTMLButtonElement;
+  readonly element: HTMLElement;
   #format: Format | undefined;
   #count = 0;
   #sure = false;
@@ -20,16 +21,16 @@ export class Options {
       this.#sure = !this.#sure;
       this.#show();
     };
-    this.#clear = h('button', { type: 'button', class: 'clear', part: 'clear', click });
-    this.element.append(this.#alerts, this.#blocked, this.#sound, this.#clear);
+    this.#clear = h('button.clear', { click });
+    const switches = this.#switches.map(([, button]) => button);
+    this.element = h('div.menu', { id: 'menu' }, ...switches, this.#blocked, this.#clear);
     this.element.hidden = true;
   }
 
-  /** Opened or closed anew: a question asked before is forgotten. */
+  /** A question asked before is forgotten. */
   reset(): void {
     this.#sure = false;
     text(this.#blocked, '');
-    this.#show();
   }
 
   /** `count` is how many there are to delete. */
@@ -40,24 +41,21 @@ export class Options {
   }
 
   async #turn(option: Option): Promise<void> {
-    const on = !isOn(option);
-    const done = await turn(option, on);
-    const blocked = option === 'alerts' && on && !done;
-    text(this.#blocked, blocked ? (this.#format?.messages.alertsBlocked ?? '') : '');
+    const blocked = !(await turn(option, !isOn(option))) && this.#format;
+    text(this.#blocked, blocked ? blocked.messages.alertsBlocked : '');
     this.#show();
   }
 
   #show(): void {
-    if (!this.#format || this.element.hidden) return;
+    if (!this.#format) return;
     const { messages } = this.#format;
-    text(this.#alerts, messages.alerts);
-    text(this.#sound, messages.sound);
-    attribute(this.#alerts, 'aria-checked', String(isOn('alerts')));
-    attribute(this.#sound, 'aria-checked', String(isOn('sound')));
-    this.#alerts.hidden = !('Notification' in globalThis);
-    this.#blocked.hidden = this.#blocked.textContent === '';
+    for (const [option, button] of this.#switches) {
+      text(button, messages[option]);
+      attribute(button, 'aria-checked', isOn(option));
+      button.hidden = option === 'alerts' && !('Notification' in globalThis);
+    }
     this.#clear.hidden = this.#count === 0;
-    const question = this.#format.plural(messages.clearSure, this.#count);
-    text(this.#clear, this.#sure ? question : messages.clear);
+    const { clear, clearSure } = messages;
+    text(this.#clear, this.#sure ? this.#format.plural(clearSure, this.#count) : clear);
   }
 }

@@ -1,14 +1,13 @@
 import type { Item, State, Store } from '../types.js';
 import { StoreElement } from './base.js';
-import { Blank, OFF } from './blank.js';
-import { adopt, attribute, h, icon, iconButton, name, outside, text } from './dom.js';
-import { type Format, formatOf } from './format.js';
+import { adopt, attribute, h, icon, iconButton, label, outside, text } from './dom.js';
+import { formatOf } from './format.js';
 import { Herald } from './herald.js';
 import { hold } from './hold.js';
-import { BELL_ICON, CROSS } from './kinds.js';
+import { BELL, CHECKS, DOTS, OFF, UP } from './kinds.js';
 import { List } from './list.js';
 import { Options } from './options.js';
-import { type Trouble, troubleOf } from './status.js';
+import { troubleOf } from './status.js';
 import { PANEL } from './styles/panel.js';
 import { TOKENS } from './styles/tokens.js';
 
@@ -18,112 +17,95 @@ const NOTICE_MS = 8000;
 /** Ages change; a countdown does faster. */
 const TICK_MS = 15_000;
 const COUNTDOWN_MS = 1000;
+/** This near to an end of the list counts as being there. */
+const TOP_PX = 4;
+const BOTTOM_PX = 300;
 
-const CHECKS = 'm2.5 12.5 4 4L15 8M11.5 16l.5.5L21.5 8';
-const DOTS = 'M6 12h.01M12 12h.01M18 12h.01';
-const UP = 'M12 19V5M6 11l6-6 6 6';
+type Asked = CustomEvent<{ readonly item: Item }>;
 
-/** The list with all that belongs to it; see the README for attributes, parts, slots and events. */
+/** The list with all that belongs to it; see the README for properties, parts, slots and events. */
 export class CampanilePanel extends StoreElement {
+  protected readonly herald = new Herald(this);
+  protected trouble: string | undefined;
   readonly #list = new List();
   readonly #options = new Options(() => this.#act(this.store?.clear()));
-  readonly #heading = h('h2', { part: 'heading' });
+  readonly #heading = h('h2.heading');
   readonly #markAll = iconButton('mark-all', CHECKS, () => this.#readAll());
-  readonly #menu = iconButton('options', DOTS, () => this.#toggleMenu());
-  readonly #close = iconButton('close', CROSS, () => this.dispatchEvent(new Event('close')));
-  readonly #trouble = h('span');
-  readonly #stale = h('small');
-  readonly #again = h('button', { type: 'button', part: 'retry', click: () => this.store?.connect() });
-  readonly #banner: HTMLElement;
-  readonly #notice = h('div', { class: 'notice', part: 'notice' });
-  readonly #fresh = h('span');
-  readonly #pill: HTMLButtonElement;
-  readonly #bones = h('div', { part: 'skeleton' });
-  readonly #empty = new Blank(BELL_ICON);
-  readonly #emptySlot = h('slot', { name: 'empty' }, this.#empty.element);
-  readonly #failed = new Blank(OFF, () => this.store?.connect());
-  readonly #more = h('button', { type: 'button', class: 'more', part: 'more', click: () => this.#loadMore() });
-  readonly #scroll: HTMLElement;
-  readonly #panel: HTMLElement;
-  readonly #footer: HTMLElement;
-  #herald = new Herald(this);
-  #embedded = false;
-  #active = true;
+  readonly #menu = iconButton('options', DOTS, () => this.#showMenu(this.#options.element.hidden));
+  protected readonly header = h(
+    'header.header',
+    {},
+    h('slot', { name: 'header' }, this.#heading),
+    this.#markAll,
+    this.#menu,
+  );
+  readonly #words = h('span');
+  readonly #banner = h('div.banner', {}, this.#words, this.#tryAgain());
+  readonly #fresh = h('span', {}, icon(UP), '');
+  readonly #pill = h('button.pill', { click: () => this.#showNew() }, this.#fresh);
+  readonly #skeleton = h('div.skeleton', { role: 'img' });
+  readonly #picture = icon(BELL);
+  readonly #blankWords = h('b');
+  readonly #hint = h('span');
+  readonly #slot = h('slot', { name: 'empty' }, this.#picture, this.#blankWords, this.#hint);
+  readonly #retry = this.#tryAgain();
+  readonly #blank = h('div.blank', {}, this.#slot, this.#retry);
+  readonly #more = h('button.more', { click: () => this.#loadMore() });
+  readonly #scroll = h(
+    'div.scroll',
+    {
+      scroll: () => this.#scrolled(),
+      pointerleave: () => this.refresh(),
+      focusout: () => this.refresh(),
+    },
+    h('div.float', {}, this.#pill),
+    this.#list.element,
+    this.#skeleton,
+    this.#blank,
+    this.#more,
+  );
+  protected readonly panel = h(
+    'section.panel',
+    {
+      tabindex: '-1',
+      keydown: (event: KeyboardEvent) => this.#key(event),
+      'campanile-read': ({ detail: { item } }: Asked) => {
+        if (!item.read) this.#act(this.store?.markRead(item.id));
+      },
+      'campanile-remove': ({ detail: { item } }: Asked) => {
+        this.#gone.add(item.id);
+        this.#act(this.store?.remove(item.id));
+      },
+    },
+    this.header,
+    this.#options.element,
+    this.#banner,
+    this.#scroll,
+    h('footer.footer', {}, h('slot', { name: 'footer' })),
+  );
+  protected readonly box = h('div.box', {}, this.panel, this.herald.element);
   #view: readonly Item[] = [];
+  /** Deleted since the view was last free to change. */
   readonly #gone = new Set<string>();
   #reveal = true;
   #limit = PAGE;
   #stuck = false;
-  #shown: Trouble | undefined;
+  #notice = '';
   #stopOutside: (() => void) | undefined;
-  #tick: ReturnType<typeof setTimeout> | undefined;
-  #noticeTimer: ReturnType<typeof setTimeout> | undefined;
+  #tick = 0;
+  #noticeTimer = 0;
 
   constructor() {
     super();
-    this.#banner = h(
-      'div',
-      { class: 'banner', part: 'banner' },
-      h('span', {}, this.#trouble, this.#stale),
-      this.#again,
-    );
-    this.#fresh.append(icon(UP), '');
-    this.#pill = h('button', { type: 'button', class: 'pill', part: 'pill', click: () => this.#showNew() }, this.#fresh);
-    for (let bone = 0; bone < 5; bone += 1) {
-      const lines = [h('i'), h('i'), h('i'), h('i')];
-      this.#bones.append(h('div', { class: 'bone' }, ...lines));
-    }
-    this.#bones.prepend(h('span', { class: 'hidden' }));
-    const state = [this.#bones, this.#emptySlot, this.#failed.element];
-    this.#scroll = h(
-      'div',
-      { class: 'scroll', part: 'scroll' },
-      h('div', { class: 'float' }, this.#pill),
-      this.#list.element,
-      ...state,
-      this.#more,
-    );
-    const head = h('div', { class: 'head' }, h('slot', { name: 'header' }, this.#heading));
-    const foot = h('slot', { name: 'footer', slotchange: () => this.refresh() });
-    this.#footer = h('footer', { part: 'footer' }, foot);
-    this.#panel = h(
-      'section',
-      { class: 'panel', part: 'panel', tabindex: '-1' },
-      h('header', { part: 'header' }, head, this.#markAll, this.#menu, this.#close),
-      this.#options.element,
-      this.#banner,
-      this.#notice,
-      this.#scroll,
-      this.#footer,
-    );
     attribute(this.#menu, 'aria-controls', 'menu');
-    this.#notice.hidden = true;
+    for (let bone = 0; bone < 5; bone += 1) this.#skeleton.append(h('i'));
     const root = this.attachShadow({ mode: 'open' });
     adopt(root, TOKENS, PANEL);
-    root.append(this.#panel, this.#herald.element);
-    this.#listen();
-  }
-
-  /** For the bell: it speaks itself, and its panel is not always seen. */
-  embed(herald: Herald): void {
-    this.#herald.element.remove();
-    this.#herald = herald;
-    this.#embedded = true;
-    this.#active = false;
-  }
-
-  /** A panel that is not seen costs nothing. */
-  set active(active: boolean) {
-    this.#active = active;
-    this.#limit = PAGE;
-    this.#reveal = true;
-    this.#scroll.scrollTop = 0;
-    this.#showMenu(false);
-    this.refresh();
+    root.append(this.box);
   }
 
   override focus(options?: FocusOptions): void {
-    this.#panel.focus(options);
+    this.panel.focus(options);
   }
 
   override disconnectedCallback(): void {
@@ -133,9 +115,29 @@ export class CampanilePanel extends StoreElement {
     clearTimeout(this.#noticeTimer);
   }
 
+  /** A list that is not seen costs nothing. */
+  protected get seen(): boolean {
+    return true;
+  }
+
+  /** While somebody reads, what is new must not push away what is there. */
+  protected get reading(): boolean {
+    return this.#scroll.scrollTop > TOP_PX || this.#scroll.matches(':hover, :focus-within');
+  }
+
+  /** From the beginning, as if never seen. */
+  protected rewind(): void {
+    this.#limit = PAGE;
+    this.#reveal = true;
+    this.#scroll.scrollTop = 0;
+    this.#showMenu(false);
+    this.refresh();
+  }
+
   protected attach(store: Store): (() => void)[] {
     this.#reveal = true;
-    const stops = [
+    return [
+      ...this.herald.attach(store),
       store.on('update', ({ id, status }) => {
         if (status === 'deleted' && id !== undefined) this.#gone.add(id);
       }),
@@ -144,157 +146,128 @@ export class CampanilePanel extends StoreElement {
         this.#tell(this.messages.lost);
       }),
     ];
-    return this.#embedded ? stops : [...stops, ...this.#herald.attach(store)];
   }
 
-  protected draw(state: State | undefined): void {
-    if (!this.#active || !state) return;
-    const format = formatOf(this.messages);
-    this.#label(format, state);
-    this.#drawTrouble(format, state);
-    const items = this.#choose(state, format);
-    const lost = this.#list.paint(items.slice(0, this.#limit), this.messages, this.types);
-    if (lost) this.focus();
+  protected draw(state: State): void {
+    const { messages } = this;
+    const before = this.trouble;
+    this.trouble = troubleOf(state, formatOf(messages), before);
+    if (before && !this.trouble) this.herald.say(messages.connected);
+    attribute(this.box, 'lang', messages.locale);
+    attribute(this.box, 'dir', this.direction);
+    if (!this.seen) return;
+    this.#drawHeader(state);
+    this.#drawNew(state);
+    if (this.#list.paint(this.#view.slice(0, this.#limit), messages, this.types)) this.panel.focus();
     this.#drawRest(state);
     clearTimeout(this.#tick);
     const wait = state.connection === 'waiting' ? COUNTDOWN_MS : TICK_MS;
-    if (!document.hidden) this.#tick = setTimeout(() => this.refresh(), wait);
+    this.#tick = setTimeout(() => this.refresh(), wait);
   }
 
-  #listen(): void {
-    this.#panel.addEventListener('keydown', (event) => this.#key(event));
-    this.#scroll.addEventListener('scroll', () => this.#scrolled(), { passive: true });
-    this.#scroll.addEventListener('pointerleave', () => this.refresh());
-    this.#list.element.addEventListener('focusout', () => this.refresh());
-    this.#list.element.addEventListener('campanile-read', (event) => {
-      const { item } = (event as CustomEvent<{ item: Item }>).detail;
-      if (!item.read) this.#act(this.store?.markRead(item.id));
-    });
-    this.#list.element.addEventListener('campanile-remove', (event) => {
-      const { item } = (event as CustomEvent<{ item: Item }>).detail;
-      this.#gone.add(item.id);
-      this.#act(this.store?.remove(item.id));
-    });
-  }
-
-  #label(format: Format, state: State): void {
-    const { messages } = format;
-    attribute(this.#panel, 'lang', messages.locale);
-    attribute(this.#panel, 'dir', this.direction);
-    attribute(this.#panel, 'aria-label', this.#embedded ? false : messages.title);
+  #drawHeader({ unread, items }: State): void {
+    const { messages } = this;
+    attribute(this.panel, 'aria-label', messages.title);
     text(this.#heading, messages.title);
-    name(this.#markAll, messages.markAll);
-    attribute(this.#markAll, 'aria-disabled', String(!state.unread));
-    name(this.#menu, messages.options);
-    name(this.#close, messages.close);
-    this.#close.hidden = !this.#embedded;
-    attribute(this.#menu, 'aria-expanded', String(!this.#options.element.hidden));
-    this.#options.draw(format, state.items.length);
-    this.#footer.hidden = !this.querySelector('[slot=footer]');
+    label(this.#markAll, messages.markAll);
+    attribute(this.#markAll, 'aria-disabled', !unread);
+    label(this.#menu, messages.options);
+    attribute(this.#menu, 'aria-expanded', !this.#options.element.hidden);
+    this.#options.draw(formatOf(messages), items.length);
   }
 
-  #drawTrouble(format: Format, state: State): void {
-    const { messages } = format;
-    const before = this.#shown;
-    const trouble = (this.#shown = troubleOf(state, format, before));
-    if (!this.#embedded && before && !trouble) this.#herald.say(messages.connected);
-    // With nothing to show, the place of the list says it.
-    const blank = state.items.length === 0 && state.list !== 'ready';
-    const broken = state.list === 'failed' || Boolean(trouble?.action);
-    this.#failed.element.hidden = !blank || !broken;
-    this.#bones.hidden = !blank || broken;
-    this.#banner.hidden = !trouble || (blank && broken);
-    attribute(this.#scroll, 'aria-busy', String(!this.#bones.hidden));
-    text(this.#bones.firstElementChild as Element, messages.loading);
-    if (blank && broken) {
-      const failed = state.list === 'failed' && state.connection === 'open';
-      const words = failed || !trouble ? messages.failed : trouble.words;
-      this.#failed.draw(words, '', failed ? messages.retry : trouble?.action);
-    }
-    if (!trouble) return;
-    text(this.#trouble, trouble.words);
-    text(this.#stale, trouble.action ? messages.stale : '');
-    text(this.#again, trouble.action ?? '');
-    this.#again.hidden = !trouble.action;
-  }
-
-  /** What is to be seen now; what is new waits behind the pill while somebody reads. */
-  #choose({ items }: State, format: Format): readonly Item[] {
-    const reading =
-      this.#embedded || this.#scroll.scrollTop > 4 || this.#scroll.matches(':hover, :focus-within');
-    const free = this.#reveal || this.#view.length === 0 || items.length === 0 || !reading;
+  /** Chooses what is to be seen now; the rest waits behind the pill. */
+  #drawNew({ items }: State): void {
+    const free = this.#reveal || !this.#view.length || !items.length || !this.reading;
     const held = free ? undefined : hold(this.#view, items, this.#gone);
     this.#view = held?.view ?? items;
     if (!held) this.#gone.clear();
     this.#reveal = false;
     const count = held?.fresh ?? 0;
     this.#pill.hidden = count === 0;
-    const label = format.plural(this.messages.fresh, count);
-    const last = this.#fresh.lastChild;
-    if (last && count > 0) last.nodeValue = held?.overflown ? `${label}+` : label;
-    return this.#view;
+    if (count > 0) {
+      const words = formatOf(this.messages).plural(this.messages.fresh, count);
+      text(this.#fresh.lastChild as Text, words);
+    }
   }
 
   #drawRest(state: State): void {
-    const { messages } = this;
-    this.#emptySlot.hidden = this.#view.length > 0 || state.list !== 'ready';
-    this.#empty.draw(messages.empty, messages.emptyHint);
-    this.#more.hidden = this.#view.length === 0 || !(state.hasMore || this.#view.length > this.#limit);
+    const { messages, trouble } = this;
+    const blank = this.#view.length === 0;
+    const ready = state.list === 'ready';
+    const busy = blank && state.list === 'loading' && (!trouble || state.connection === 'connecting');
+    this.#skeleton.hidden = !busy;
+    label(this.#skeleton, messages.loading);
+    attribute(this.#scroll, 'aria-busy', busy);
+    this.#blank.hidden = !blank || busy;
+    // A page's own words for an empty list are wrong for one that did not come.
+    this.#slot.name = ready ? 'empty' : '';
+    attribute(this.#picture.firstElementChild as Element, 'd', ready ? BELL : OFF);
+    text(this.#blankWords, ready ? messages.empty : (trouble ?? messages.failed));
+    text(this.#hint, ready ? messages.emptyHint : '');
+    text(this.#retry, messages.tryNow);
+    this.#retry.hidden = ready;
+    const words = this.#notice || (blank && !busy && !ready ? '' : (trouble ?? ''));
+    this.#banner.hidden = !words;
+    text(this.#words, words);
+    const again = this.#banner.lastChild as HTMLElement;
+    text(again, messages.tryNow);
+    again.hidden = !trouble || state.connection === 'connecting';
+    this.#more.hidden = blank || !(state.hasMore || this.#view.length > this.#limit);
     text(this.#more, state.loadingMore ? `${messages.loading}…` : messages.older);
-    attribute(this.#more, 'aria-disabled', String(state.loadingMore));
+    attribute(this.#more, 'aria-disabled', state.loadingMore);
+  }
+
+  #tryAgain(): HTMLButtonElement {
+    return h('button.retry', { click: () => this.store?.connect() });
   }
 
   #key(event: KeyboardEvent): void {
     const { key } = event;
-    if (key === 'Escape' && !this.#options.element.hidden) {
+    const menu = this.#options.element;
+    if (!menu.hidden && key === 'Escape') {
       this.#showMenu(false);
       this.#menu.focus();
       event.stopPropagation();
-      return;
     }
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (this.#options.element.matches(':focus-within')) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || menu.matches(':focus-within')) return;
     const { item, index } = this.#list.focused();
     const moves: Record<string, number> = {
       ArrowDown: index + 1,
-      ArrowUp: Math.max(0, index - 1),
+      ArrowUp: index - 1,
       Home: 0,
-      End: this.#list.size,
+      End: Infinity,
     };
     const to = moves[key];
-    if (to !== undefined && this.#list.focus(to)) event.preventDefault();
-    else if (item && (key === 'Delete' || key === 'Backspace')) item.ask('remove');
-    else if (item && (key === 'r' || key === 'R' || event.code === 'KeyR')) item.ask('read');
+    if (to !== undefined) {
+      if (this.#list.focus(to)) event.preventDefault();
+    } else if (key === 'Delete' || key === 'Backspace') item?.ask('remove');
+    // By its place, where the keyboard has other letters.
+    else if (key === 'r' || key === 'R' || (key > '~' && event.code === 'KeyR')) item?.ask('read');
   }
 
   #scrolled(): void {
     const { scrollTop, scrollHeight, clientHeight } = this.#scroll;
-    if (scrollTop <= 4) this.refresh();
-    else if (!this.#stuck && scrollHeight - clientHeight - scrollTop < 300 && !this.#more.hidden) {
-      this.#loadMore();
-    }
+    if (scrollTop <= TOP_PX) this.refresh();
+    else if (!this.#stuck && scrollHeight - clientHeight - scrollTop < BOTTOM_PX) this.#loadMore();
   }
 
   #showNew(): void {
     this.#reveal = true;
     this.#scroll.scrollTop = 0;
-    const focused = this.#pill.matches(':focus');
+    // The button is about to go away.
+    this.panel.focus();
     this.refresh();
-    // The button goes away with the next picture.
-    if (focused) requestAnimationFrame(() => this.#list.focus(0));
   }
 
-  #loadMore(): void {
+  async #loadMore(): Promise<void> {
     const state = this.store?.getState();
     if (!state || state.loadingMore) return;
     const all = this.#view.length <= this.#limit;
     if (all && !state.hasMore) return;
     this.#limit += PAGE;
-    if (!all) this.refresh();
-    else void this.#loadPage();
-  }
-
-  async #loadPage(): Promise<void> {
+    this.refresh();
+    if (!all) return;
     // After a failure only the button tries again: a scroll event would for ever.
     this.#stuck = false;
     try {
@@ -309,17 +282,11 @@ export class CampanilePanel extends StoreElement {
     if (this.store?.getState().unread) this.#act(this.store.markAllRead());
   }
 
-  #toggleMenu(): void {
-    this.#showMenu(this.#options.element.hidden);
-  }
-
   #showMenu(show: boolean): void {
-    if (show !== this.#options.element.hidden) return;
-    this.#options.element.hidden = !show;
+    const menu = this.#options.element;
+    menu.hidden = !show;
     this.#stopOutside?.();
-    this.#stopOutside = show
-      ? outside([this.#menu, this.#options.element], () => this.#showMenu(false))
-      : undefined;
+    this.#stopOutside = show ? outside([this.#menu, menu], () => this.#showMenu(false)) : undefined;
     this.#options.reset();
     this.refresh();
   }
@@ -330,10 +297,13 @@ export class CampanilePanel extends StoreElement {
 
   /** Shows and says `words` for a while. */
   #tell(words: string): void {
-    text(this.#notice, words);
-    this.#notice.hidden = false;
-    this.#herald.say(words);
+    this.#notice = words;
+    this.herald.say(words);
+    this.refresh();
     clearTimeout(this.#noticeTimer);
-    this.#noticeTimer = setTimeout(() => (this.#notice.hidden = true), NOTICE_MS);
+    this.#noticeTimer = setTimeout(() => {
+      this.#notice = '';
+      this.refresh();
+    }, NOTICE_MS);
   }
 }

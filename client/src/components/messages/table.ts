@@ -32,16 +32,13 @@ export interface Messages {
   readonly empty: string;
   readonly emptyHint: string;
   readonly failed: string;
-  readonly retry: string;
   readonly offline: string;
-  readonly reconnecting: string;
+  readonly connecting: string;
   /** `{when}` becomes such as `in 5 seconds`. */
   readonly waiting: string;
-  readonly stale: string;
   readonly signIn: string;
-  readonly refused: string;
+  readonly closed: string;
   readonly idle: string;
-  readonly connect: string;
   readonly tryNow: string;
   readonly connected: string;
   readonly undone: string;

@@ -23,10 +23,7 @@ shown.store = store;
 const place = document.querySelector(element === 'campanile-bell' ? '#bar' : '#page');
 place?.append(shown);
 
-const inside = (part: string): HTMLElement | null => {
-  const panel = element === 'campanile-panel' ? shown : shown.shadowRoot?.querySelector('campanile-panel');
-  return panel?.shadowRoot?.querySelector(`[part~=${part}]`) ?? null;
-};
+const inside = (part: string) => shown.shadowRoot?.querySelector<HTMLElement>(`[part~=${part}]`);
 const frame = () => new Promise((done) => setTimeout(() => requestAnimationFrame(done), 100));
 
 async function arrange(): Promise<void> {
