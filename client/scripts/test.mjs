@@ -28,7 +28,6 @@ await build({
   logLevel: 'warning',
 });
 const files = tests.map((name) => join(outdir, name.replace(/\.ts$/, '.mjs')));
-const { status } = spawnSync(process.execPath, ['--enable-source-maps', '--test', ...files], {
-  stdio: 'inherit',
-});
+const options = ['--enable-source-maps', '--test', '--test-timeout=120000', '--test-force-exit'];
+const { status } = spawnSync(process.execPath, [...options, ...files], { stdio: 'inherit' });
 process.exitCode = status ?? 1;

@@ -11,18 +11,22 @@ const FLOOR_MS = 100;
 export class Backoff {
   #failures = 0;
 
-  constructor(private readonly random: () => number) {}
+  readonly #random: () => number;
+
+  constructor(random: () => number) {
+    this.#random = random;
+  }
 
   /** Milliseconds until the next attempt; counts the one that has just failed. */
   next(): number {
     const bound = Math.min(CAP_MS, BASE_MS * 2 ** Math.min(this.#failures++, 16));
-    return Math.max(FLOOR_MS, this.random() * bound);
+    return Math.max(FLOOR_MS, this.#random() * bound);
   }
 
   /** Milliseconds for who was told to come back less often. */
   slow(): number {
     this.#failures++;
-    return (CAP_MS / 2) * (1 + this.random());
+    return (CAP_MS / 2) * (1 + this.#random());
   }
 
   /** Things go well. */

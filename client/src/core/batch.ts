@@ -8,7 +8,7 @@ const HIDDEN_MS = 250;
 /** Runs `flush` soon after something has changed: at once after a pause, else with what else has changed. */
 export class Batch {
   #last = -Infinity;
-  #timer: unknown;
+  #cancel: (() => void) | undefined;
   #queued = false;
 
   constructor(
@@ -23,11 +23,11 @@ export class Batch {
     const pause = platform.isVisible() ? FRAME_MS : HIDDEN_MS;
     const left = this.#last + pause - platform.now();
     if (left <= 0 || left > pause) queueMicrotask(() => this.#queued && this.now());
-    else this.#timer = platform.setTimeout(() => this.now(), left);
+    else this.#cancel = platform.after(left, () => this.now());
   }
 
   now(): void {
-    this.platform.clearTimeout(this.#timer as never);
+    this.#cancel?.();
     this.#queued = false;
     this.#last = this.platform.now();
     this.flush();

@@ -10,7 +10,7 @@ import { Line, type Listener } from './line.js';
 import { Model, type Told } from './model.js';
 import { browser, type Keeper, type Platform } from './platform.js';
 import type { Status, Surrounded } from './session.js';
-import { abortable, linked } from './signals.js';
+import { onAbort, within } from './signals.js';
 import { Tokens, type TokenSource } from './tokens.js';
 import type { Command } from './wire.js';
 
@@ -99,6 +99,7 @@ export class Campanile<Data = unknown> implements Store<Data> {
 
   disconnect(): void {
     this.#life.abort();
+    this.#reloading?.abort();
     this.#line?.stop();
     this.#line = undefined;
     this.#leads = false;
@@ -135,7 +136,7 @@ export class Campanile<Data = unknown> implements Store<Data> {
       this.#surround().batch.now();
     });
     this.#change();
-    return abortable(this.#more, signal);
+    return within(this.#more, signal);
   }
 
   /** Shows it early, has it done, and takes the early sight back: by then it is so, or is not going to be. */
@@ -146,7 +147,7 @@ export class Campanile<Data = unknown> implements Store<Data> {
     this.#surround().batch.now();
     try {
       await this.#request(command, signal).catch((thrown: unknown) => {
-        if (!this.#isDone(mark, failureOf(thrown, 'network').code)) throw thrown;
+        if (!this.#isDone(mark, failureOf(thrown).code)) throw thrown;
       });
       if (mark.status === 'all_read') {
         for (const id of ids) model.mark({ id, status: 'read' });
@@ -186,7 +187,7 @@ export class Campanile<Data = unknown> implements Store<Data> {
   async #reload(backoff = new Backoff(this.#surround().platform.random)): Promise<void> {
     const model = this.#model;
     this.#reloading?.abort();
-    const { signal } = (this.#reloading = linked(this.#life.signal));
+    const { signal } = (this.#reloading = new AbortController());
     const loading = model.load();
     model.stale = true;
     if (model.list === 'failed') model.list = 'loading';
@@ -202,13 +203,13 @@ export class Campanile<Data = unknown> implements Store<Data> {
       this.#lost = false;
     } catch (thrown) {
       if (signal.aborted) return;
-      this.#fail(failureOf(thrown, 'network'));
+      this.#fail(failureOf(thrown));
       if (model.list === 'loading') model.list = 'failed';
       // A connection that is gone comes back with a greeting, which leads here again.
       const { platform } = this.#surround();
-      platform.setTimeout(() => {
+      platform.after(backoff.next(), () => {
         if (!signal.aborted && this.#status.connection === 'open') void this.#reload(backoff);
-      }, backoff.next());
+      });
     } finally {
       model.loaded(loading);
       this.#change();
@@ -218,12 +219,12 @@ export class Campanile<Data = unknown> implements Store<Data> {
   async #request(command: Command, signal: AbortSignal | undefined): Promise<Answer> {
     const line = this.#line;
     if (!line) throw new CampanileError('idle', 'not connected: call connect() first');
-    const both = linked(this.#life.signal, signal);
+    const both = new AbortController();
+    const offs = [signal, this.#life.signal].map((one) => onAbort(one, () => both.abort(one?.reason)));
     try {
-      return await abortable(line.request(command, both.signal), both.signal);
+      return await within(line.request(command, both.signal), both.signal);
     } finally {
-      // Lets go of the two.
-      both.abort();
+      for (const off of offs) off();
     }
   }
 

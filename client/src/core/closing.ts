@@ -13,14 +13,13 @@ export interface Gone {
   readonly verdict: Verdict;
   readonly failure: Failure;
   /** Milliseconds that the gateway wants to be left alone. */
-  readonly after?: number;
+  readonly after?: number | undefined;
   /** Not a word was heard: whatever is in between may not let this kind of connection through. */
   readonly mute?: boolean;
 }
 
 const NAMES: Readonly<Record<number, string>> = {
   1006: 'network',
-  1008: 'policy',
   1012: 'restarting',
   4000: 'protocol_errors',
   4001: 'token_expired',
@@ -30,14 +29,16 @@ const NAMES: Readonly<Record<number, string>> = {
   4029: 'rate_limit',
 };
 
+/** Nobody said why. */
+export const cut = (message: string): Gone => closed(1006, message);
+
 /** Of a close code; `said` is the error frame that came before it. */
-export function closed(code: number, reason: string, said: Failure | undefined): Gone {
-  const name = NAMES[code] ?? `closed_${code}`;
-  const failure = said ?? { code: name, message: reason || `the connection was closed (${code})` };
-  return { verdict: verdictOfCode(code, failure.code), failure };
+export function closed(code: number, reason: string, said?: Failure): Gone {
+  const failure = said ?? { code: NAMES[code] ?? `closed_${code}`, message: reason || `closed with ${code}` };
+  return { verdict: verdict(code, failure.code), failure };
 }
 
-function verdictOfCode(code: number, said: string): Verdict {
+function verdict(code: number, said: string): Verdict {
   // The gateway cannot fetch the keys that it would verify a token with: nothing is wrong with ours.
   if (said === 'keys_unavailable') return 'again';
   if (code === 4001) return 'token';
@@ -46,13 +47,9 @@ function verdictOfCode(code: number, said: string): Verdict {
   return [1002, 1007, 1008, 1009, 4029].includes(code) ? 'slow' : 'again';
 }
 
-/** Of an HTTP answer that is not a stream. */
+/** Of an HTTP answer that is not a stream; `after` in milliseconds. */
 export function refused(status: number, failure: Failure, after: number | undefined): Gone {
-  return { verdict: verdictOfStatus(status), failure, ...(after !== undefined && { after }) };
-}
-
-function verdictOfStatus(status: number): Verdict {
-  if (status === 401) return 'token';
-  if (status === 403) return 'final';
-  return status >= 500 || status === 429 || status === 408 ? 'again' : 'slow';
+  const passes = status >= 500 || status === 429 || status === 408;
+  const other = passes ? 'again' : 'slow';
+  return { verdict: status === 401 ? 'token' : status === 403 ? 'final' : other, failure, after };
 }

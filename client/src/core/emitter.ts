@@ -1,3 +1,5 @@
+import { onAbort } from './signals.js';
+
 /** Listeners by name. One that throws does not keep the others from hearing. */
 export class Emitter<Events extends object> {
   readonly #listeners = new Map<keyof Events, Set<(event: never) => void>>();
@@ -7,17 +9,15 @@ export class Emitter<Events extends object> {
     listener: (event: Events[Name]) => void,
     signal?: AbortSignal,
   ): () => void {
-    if (signal?.aborted) return () => {};
     // A listener of its own for every call, so that the same function can be added and taken off twice.
     const own = (event: Events[Name]) => listener(event);
     const all = this.#listeners.get(name) ?? new Set();
     this.#listeners.set(name, all.add(own));
-    const off = () => {
+    const off = onAbort(signal, () => all.delete(own));
+    return () => {
+      off();
       all.delete(own);
-      signal?.removeEventListener('abort', off);
     };
-    signal?.addEventListener('abort', off);
-    return off;
   }
 
   emit<Name extends keyof Events>(name: Name, event: Events[Name]): void {

@@ -9,10 +9,8 @@ export interface Endpoints {
 
 /** @param page what a relative `url` is relative to */
 export function endpoints(url: string, page: string | undefined): Endpoints {
-  const parsed = new URL(url, page);
-  const base = (parsed.origin === 'null' ? `${parsed.protocol}//${parsed.host}` : parsed.origin)
-    .replace(/^ws/, 'http')
-    .concat(parsed.pathname.replace(/\/+$/, ''));
+  const { origin, pathname } = new URL(url, page);
+  const base = (origin + pathname).replace(/^ws/, 'http').replace(/\/+$/, '');
   // The cursor is no secret; a token would be, so there is none in any address.
   const from = (cursor: string | undefined) => (cursor ? `?cursor=${cursor}` : '');
   return {

@@ -3,18 +3,17 @@ import type { Failure } from '../types.js';
 /** What a promise of this library rejects with, unless it was aborted. */
 export class CampanileError extends Error implements Failure {
   override readonly name = 'CampanileError';
+  /** The gateway's, or `network`, `timeout`, `token`, `idle`. */
+  readonly code: string;
 
-  /** @param code the gateway's, or `network`, `timeout`, `token` */
-  constructor(
-    readonly code: string,
-    message: string,
-  ) {
+  constructor(code: string, message: string) {
     super(message);
+    this.code = code;
   }
 }
 
-/** What something thrown says of itself. */
-export function failureOf(thrown: unknown, code: string): Failure {
-  if (thrown instanceof CampanileError) return { code: thrown.code, message: thrown.message };
-  return { code, message: thrown instanceof Error ? thrown.message : String(thrown) };
+/** What something thrown says of itself; `code` for what has none of ours. */
+export function failureOf(thrown: unknown, code = 'network'): Failure {
+  const { message = String(thrown) } = thrown as Partial<Error>;
+  return { code: thrown instanceof CampanileError ? thrown.code : code, message };
 }

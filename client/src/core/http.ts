@@ -1,9 +1,10 @@
 import type { Failure } from '../types.js';
 import type { Endpoints } from './endpoints.js';
-import { CampanileError } from './failure.js';
+import { CampanileError, failureOf } from './failure.js';
 import type { Platform } from './platform.js';
+import { onAbort, within } from './signals.js';
 import type { Tokens } from './tokens.js';
-import { type Command, parseJson } from './wire.js';
+import type { Command } from './wire.js';
 
 /** What a command brings: a page, or the count after it. */
 export type Answer = Record<string, unknown>;
@@ -13,50 +14,56 @@ export const DEADLINE_MS = 10_000;
 
 /** The commands over HTTP, for as long as there is no socket. */
 export class Api {
-  constructor(
-    private readonly platform: Platform,
-    private readonly endpoints: Endpoints,
-    private readonly tokens: Tokens,
-  ) {}
+  readonly #platform: Platform;
+  readonly #endpoints: Endpoints;
+  readonly #tokens: Tokens;
 
-  /** Asks once more with another token where the first has expired. */
-  async ask(command: Command, signal: AbortSignal): Promise<Answer> {
-    const first = await this.tokens.last(signal);
-    const answer = await this.#send(command, first, signal);
-    if (answer.status !== 401 || this.tokens.isStatic) return open(answer);
-    return open(await this.#send(command, await this.tokens.fetch(signal), signal));
+  constructor(platform: Platform, endpoints: Endpoints, tokens: Tokens) {
+    this.#platform = platform;
+    this.#endpoints = endpoints;
+    this.#tokens = tokens;
   }
 
-  async #send(command: Command, token: string, signal: AbortSignal): Promise<Reply> {
-    const { platform } = this;
-    if (!platform.fetch) throw new CampanileError('network', 'there is no fetch here');
-    const [method, path] = route(command);
+  /** @param again whether another token is fetched when this one is refused */
+  async ask(command: Command, signal: AbortSignal, again = !this.#tokens.isStatic): Promise<Answer> {
+    const token = await this.#tokens.last(signal);
     const over = new AbortController();
     const abort = () => over.abort();
-    let late = false;
-    const timer = platform.setTimeout(() => ((late = true), abort()), DEADLINE_MS);
-    signal.addEventListener('abort', abort, { signal: over.signal });
+    const off = onAbort(signal, abort);
     try {
-      const response = await platform.fetch(this.endpoints.api(path), {
-        method,
-        headers: { authorization: `Bearer ${token}` },
-        cache: 'no-store',
-        signal: over.signal,
-      });
-      return { status: response.status, body: parseJson(await response.text()) };
+      const [status, body] = await within(
+        this.#send(command, token, over.signal),
+        signal,
+        this.#platform,
+        DEADLINE_MS,
+      );
+      if (body?.success && body.data) return body.data;
+      if (status !== 401 || !again) {
+        const { code, message } = errorOf(status, body);
+        throw new CampanileError(code, message);
+      }
     } catch (thrown) {
-      if (late) throw new CampanileError('timeout', 'the gateway did not answer in time');
-      throw new CampanileError('network', thrown instanceof Error ? thrown.message : String(thrown));
+      const { code, message } = failureOf(thrown);
+      throw new CampanileError(code, message);
     } finally {
-      platform.clearTimeout(timer as never);
-      signal.removeEventListener('abort', abort);
+      off();
+      abort();
     }
+    await this.#tokens.fetch(signal);
+    return this.ask(command, signal, false);
   }
-}
 
-interface Reply {
-  readonly status: number;
-  readonly body: unknown;
+  async #send(
+    command: Command,
+    token: string,
+    signal: AbortSignal,
+  ): Promise<[status: number, body: Body | undefined]> {
+    const [method, path] = route(command);
+    const headers = { authorization: `Bearer ${token}` };
+    const url = this.#endpoints.api(path);
+    const response = await this.#platform.fetch(url, { method, headers, cache: 'no-store', signal });
+    return [response.status, await bodyOf(response)];
+  }
 }
 
 function route(command: Command): readonly [method: string, path: string] {
@@ -67,25 +74,20 @@ function route(command: Command): readonly [method: string, path: string] {
       return ['POST', `/${encodeURIComponent(command.notification_id)}/read`];
     case 'delete':
       return ['DELETE', `/${encodeURIComponent(command.notification_id)}`];
-    case 'list': {
-      const before = command.before === undefined ? '' : `&before=${command.before}`;
-      return ['GET', `?limit=${command.limit}${before}`];
-    }
+    case 'list':
+      return ['GET', `?limit=${command.limit}${command.before ? `&before=${command.before}` : ''}`];
   }
 }
 
-function open({ status, body }: Reply): Answer {
-  const { success, data } = (body ?? {}) as { success?: unknown; data?: Answer };
-  if (success === true && data) return data;
-  const { code, message } = errorOf(status, body);
-  throw new CampanileError(code, message);
+interface Body {
+  readonly success?: boolean;
+  readonly data?: Answer;
+  readonly error?: Failure;
 }
 
-/** Of `{"success":false,"error":{code,message}}`, or of what something in between has answered. */
-export function errorOf(status: number, body: unknown): Failure {
-  const { error } = (body ?? {}) as { error?: { code?: unknown; message?: unknown } };
-  return {
-    code: typeof error?.code === 'string' ? error.code : 'network',
-    message: typeof error?.message === 'string' ? error.message : `the gateway answered ${status}`,
-  };
-}
+/** `undefined` where something in between has answered. */
+export const bodyOf = (response: Response): Promise<Body | undefined> =>
+  response.json().catch(() => undefined) as Promise<Body | undefined>;
+
+export const errorOf = (status: number, body: Body | undefined): Failure =>
+  body?.error ?? { code: 'network', message: `the gateway answered ${status}` };

@@ -22,8 +22,7 @@ export interface Hearing {
 }
 
 export type Open = (
-  platform: Platform,
-  endpoints: Endpoints,
+  where: { readonly platform: Platform; readonly endpoints: Endpoints },
   token: string,
   cursor: string | undefined,
   hearing: Hearing,

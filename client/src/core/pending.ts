@@ -1,56 +1,49 @@
 import { CampanileError } from './failure.js';
 import { type Answer, DEADLINE_MS } from './http.js';
 import type { Platform } from './platform.js';
+import { within } from './signals.js';
 import type { Frame } from './wire.js';
-
-interface Waiting {
-  readonly resolve: (answer: Answer) => void;
-  readonly reject: (error: CampanileError) => void;
-}
 
 /** Commands that were sent and not answered; answers are told apart by `ref`. */
 export class Pending {
   #last = 0;
-  readonly #waiting = new Map<string, Waiting>();
+  readonly #waiting = new Map<unknown, (answer: Frame | undefined) => void>();
+  readonly #platform: Platform;
+  readonly #prefix: string;
 
-  constructor(
-    private readonly platform: Platform,
-    /** Tells the refs of this page from those of another on the same line. */
-    private readonly prefix = '',
-  ) {}
+  /** @param prefix tells the refs of one page from those of another on the same line */
+  constructor(platform: Platform, prefix = '') {
+    this.#platform = platform;
+    this.#prefix = prefix;
+  }
 
-  /** @param send `false`: it could not be sent, which rejects with `network` */
-  async ask(send: (ref: string) => boolean, deadline = DEADLINE_MS): Promise<Answer> {
-    const ref = `${this.prefix}${++this.#last}`;
-    let timer: unknown;
+  /** @param send `false`: it could not be sent, which rejects with `network`, as does losing the line */
+  async ask(send: (ref: string) => boolean | undefined, deadline = DEADLINE_MS): Promise<Answer> {
+    const ref = this.#prefix + ++this.#last;
+    const answer = new Promise<Frame | undefined>((resolve) => {
+      this.#waiting.set(ref, resolve);
+      if (!send(ref)) resolve(undefined);
+    });
     try {
-      return await new Promise<Answer>((resolve, reject) => {
-        this.#waiting.set(ref, { resolve, reject });
-        timer = this.platform.setTimeout(
-          () => reject(new CampanileError('timeout', 'the gateway did not answer in time')),
-          deadline,
-        );
-        if (!send(ref)) reject(lost());
-      });
+      const frame = await within(answer, undefined, this.#platform, deadline);
+      if (!frame) throw new CampanileError('network', 'the connection was lost');
+      const { type, data } = frame;
+      if (type === 'error') throw new CampanileError(String(data.code), String(data.message));
+      return data;
     } finally {
       this.#waiting.delete(ref);
-      this.platform.clearTimeout(timer as never);
     }
   }
 
   /** Whether somebody had waited for this frame. */
-  settle({ type, data, ref }: Frame): boolean {
-    const waiting = typeof ref === 'string' ? this.#waiting.get(ref) : undefined;
-    if (!waiting) return false;
-    if (type === 'error') waiting.reject(new CampanileError(String(data.code), String(data.message)));
-    else waiting.resolve(data);
-    return true;
+  settle(frame: Frame): boolean {
+    const waiting = this.#waiting.get(frame.ref);
+    waiting?.(frame);
+    return !!waiting;
   }
 
   /** The connection is gone, and the answers with it. */
   drop(): void {
-    for (const { reject } of [...this.#waiting.values()]) reject(lost());
+    for (const waiting of this.#waiting.values()) waiting(undefined);
   }
 }
-
-const lost = () => new CampanileError('network', 'the connection was lost');

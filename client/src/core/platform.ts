@@ -1,10 +1,9 @@
 /** The part of WebSocket that is used. */
 export interface Socket {
-  readonly bufferedAmount?: number;
+  readonly readyState: number;
   onopen: ((event: never) => void) | null;
   onmessage: ((event: { data: unknown }) => void) | null;
   onclose: ((event: { code: number; reason: string }) => void) | null;
-  onerror: ((event: never) => void) | null;
   send(text: string): void;
   close(code?: number): void;
 }
@@ -40,16 +39,16 @@ export interface Surroundings {
   hidden(): void;
 }
 
-/** All that the library takes from where it runs; in `Options.platform` for tests and other runtimes. */
+/** All that the library takes from where it runs; `Options.platform` replaces parts. */
 export interface Platform {
   /** Milliseconds since 1970. */
   now(): number;
   /** From 0 up to 1. */
   random(): number;
-  setTimeout(run: () => void, ms: number): unknown;
-  clearTimeout(timer: never): void;
-  readonly socket: (new (url: string, protocols: string[]) => Socket) | undefined;
-  readonly fetch: typeof fetch | undefined;
+  /** Runs once after `ms` milliseconds; returns how to call that off. */
+  after(ms: number, run: () => void): () => void;
+  readonly socket: new (url: string, protocols: string[]) => Socket;
+  readonly fetch: typeof fetch;
   readonly locks: Locks | undefined;
   readonly channel: (new (name: string) => Channel) | undefined;
   readonly storage: Keeper | undefined;
@@ -63,21 +62,23 @@ export interface Platform {
 
 /** The browser's; nothing is touched before this is called, so that the library can be imported anywhere. */
 export function browser(): Platform {
-  const { document, navigator, location } = globalThis as Partial<typeof globalThis>;
+  const { document, navigator } = globalThis as Partial<typeof globalThis>;
   return {
     now: () => Date.now(),
     random: () => Math.random(),
-    setTimeout: (run, ms) => setTimeout(run, ms),
-    clearTimeout: (timer) => clearTimeout(timer),
+    after: (ms, run) => {
+      const timer = setTimeout(run, ms);
+      return () => clearTimeout(timer);
+    },
     socket: globalThis.WebSocket as unknown as Platform['socket'],
-    fetch: globalThis.fetch?.bind(globalThis),
+    fetch: (...given) => fetch(...given),
     locks: navigator?.locks as unknown as Locks | undefined,
     channel: globalThis.BroadcastChannel as unknown as Platform['channel'],
     storage: local(),
-    base: document?.baseURI ?? location?.href,
+    base: document?.baseURI,
     isOnline: () => navigator?.onLine !== false,
     isVisible: () => document?.visibilityState !== 'hidden',
-    watch: (surroundings) => watch(surroundings),
+    watch,
   };
 }
 
@@ -92,17 +93,15 @@ function local(): Keeper | undefined {
 
 function watch({ online, offline, visible, hidden }: Surroundings): () => void {
   const { document, addEventListener } = globalThis as Partial<typeof globalThis>;
-  if (!document || !addEventListener) return () => {};
   const over = new AbortController();
-  const options = { signal: over.signal };
-  addEventListener('online', online, options);
-  addEventListener('offline', offline, options);
-  addEventListener('pageshow', visible, options);
-  addEventListener('pagehide', hidden, options);
-  document.addEventListener(
-    'visibilitychange',
-    () => (document.visibilityState === 'hidden' ? hidden() : visible()),
-    options,
-  );
+  const { signal } = over;
+  if (document && addEventListener) {
+    const seen = () => (document.visibilityState === 'hidden' ? hidden() : visible());
+    addEventListener('online', online, { signal });
+    addEventListener('offline', offline, { signal });
+    addEventListener('pagehide', hidden, { signal });
+    addEventListener('pageshow', seen, { signal });
+    document.addEventListener('visibilitychange', seen, { signal });
+  }
   return () => over.abort();
 }

@@ -1,15 +1,14 @@
 import type { Connection, Failure } from '../types.js';
 import { Backoff } from './backoff.js';
-import { closed, type Gone } from './closing.js';
+import { cut, type Gone } from './closing.js';
 import type { Endpoints } from './endpoints.js';
-import { CampanileError, failureOf } from './failure.js';
+import { failureOf } from './failure.js';
 import { Gate } from './gate.js';
 import { Heartbeat } from './heartbeat.js';
 import type { Answer, Api } from './http.js';
 import type { Link } from './link.js';
 import { Pending } from './pending.js';
 import type { Platform } from './platform.js';
-import { Renewal } from './renewal.js';
 import { openSocket } from './socket.js';
 import { openStream } from './stream.js';
 import type { Tokens } from './tokens.js';
@@ -23,14 +22,16 @@ const HEALTHY_MS = 10_000;
 const NUDGE_MS = 1_000;
 /** Sockets that fail in a row before an event stream is tried. */
 const BLOCKED = 2;
-/** Until sockets are tried again while a stream works; doubles with every failure. */
+/** Until sockets are tried again while a stream works; doubles with every failure, up to the second. */
 const PROBE_MS = 5 * 60_000;
 const MAX_PROBE_MS = 60 * 60_000;
 /** The most that advice of the gateway can hold a client back. */
 const MAX_ADVICE_MS = 5 * 60_000;
-
-const TIMERS = ['wait', 'deadline', 'beat', 'probe'] as const;
-type Timer = (typeof TIMERS)[number];
+/** Between two tries for a new token; the warning comes half a minute before the end. */
+const RENEW_MS = 5_000;
+/** Before a command is repeated that was one too many. */
+const BUSY_MS = 1_000;
+const MAX_BUSY = 10;
 
 export interface Status {
   readonly connection: Connection;
@@ -42,9 +43,11 @@ export interface Status {
 export interface Owner {
   /** From where to go on. */
   cursor(): string | undefined;
+  /** Whether to connect as this user, now; `Failure`: never. */
+  admit(user: string | undefined): boolean | Failure;
   frame(frame: Frame): void;
   status(status: Status): void;
-  /** Something failed that does not end the connection. */
+  /** Something failed that may not end the connection. */
   error(failure: Failure): void;
 }
 
@@ -59,19 +62,17 @@ export interface Surrounded {
 /** Keeps one user connected: attempts, waits, heartbeat, tokens; and asks what the page wants asked. */
 export class Session {
   readonly #around: Surrounded;
+  readonly #platform: Platform;
   readonly #owner: Owner;
-  readonly #user: string | undefined;
   readonly #backoff: Backoff;
-  readonly #gate: Gate;
+  readonly #gate = new Gate();
   readonly #pending: Pending;
-  readonly #over = new AbortController();
-  readonly #renewal: Renewal;
 
   /** The connection in use, or being made. */
   #link: Link | undefined;
   /** A second one that takes its place once it is greeted. */
   #rival: Link | undefined;
-  /** Of the attempt under way; what belongs to an older one is late. */
+  /** Of the attempt or connection; what belongs to an older one is late. */
   #attempt = new AbortController();
   #attemptedAt = -Infinity;
   #openedAt: number | undefined;
@@ -83,59 +84,53 @@ export class Session {
   #refused = false;
   #muteSockets = 0;
   #probeAfter = PROBE_MS;
-  #timers: { [name in Timer]?: unknown } = {};
+  /** What is due, by name; how to call it off. */
+  readonly #due = new Map<'next' | 'beat' | 'probe' | 'renew', () => void>();
 
-  constructor(around: Surrounded, owner: Owner, user: string | undefined) {
+  constructor(around: Surrounded, owner: Owner) {
     this.#around = around;
+    this.#platform = around.platform;
     this.#owner = owner;
-    this.#user = user;
-    this.#backoff = new Backoff(around.platform.random);
-    this.#gate = new Gate(around.platform);
-    this.#pending = new Pending(around.platform);
-    this.#renewal = new Renewal(around.platform, around.tokens, {
-      renewed: (token) => this.#renewed(token),
-      error: (failure) => owner.error(failure),
-    });
-    this.#try();
-  }
-
-  /** Ends it for good. */
-  stop(): void {
-    this.#over.abort();
-    this.#drop();
-    this.#pending.drop();
-    this.#report('idle');
+    this.#backoff = new Backoff(this.#platform.random);
+    this.#pending = new Pending(this.#platform);
   }
 
   /** Tries now, whatever there was before. */
-  restart(): void {
-    if (this.#connection === 'open' || this.#over.signal.aborted) return;
+  start(): void {
+    if (this.#openedAt !== undefined) return;
     this.#backoff.reset();
     this.#refused = false;
     this.#try();
   }
 
+  /** Ends it, without a word. */
+  stop(): void {
+    this.#drop();
+    this.#connection = 'idle';
+    this.#error = undefined;
+  }
+
   /** The network may be back, or the page is looked at again: one attempt now, or a question to the peer. */
   nudge(): void {
-    if (this.#openedAt !== undefined) return this.#probePeer();
-    const now = this.#around.platform.now();
-    if (!this.#timers.wait || now - this.#attemptedAt < NUDGE_MS) return;
-    this.#try();
+    const now = this.#platform.now();
+    if (this.#openedAt !== undefined) {
+      // A stream cannot be asked; its comments come often enough.
+      if (this.#link?.kind === 'socket' && this.#heartbeat?.probe(now)) this.#link.send(PING);
+      this.#beat();
+    } else if (this.#isWaiting && now - this.#attemptedAt >= NUDGE_MS) {
+      this.#try();
+    }
   }
 
   /** The browser says that the network is gone. It may be wrong, so attempts go on. */
   offline(): void {
-    if (this.#link || this.#timers.wait) {
-      this.#gone(closed(1006, 'the browser is offline', undefined));
-    }
+    if (this.#link || this.#isWaiting) this.#gone(cut('the browser is offline'));
   }
 
   /** Over the socket; over HTTP while there is none. */
   async request(command: Command, signal: AbortSignal): Promise<Answer> {
     const answer = await this.#gate.pass(() => this.#ask(command, signal), signal);
-    if (command.type !== 'list') {
-      this.#owner.frame({ type: 'unread_count', data: answer, ref: undefined });
-    }
+    if (command.type !== 'list') this.#owner.frame({ type: 'unread_count', data: answer });
     return answer;
   }
 
@@ -143,44 +138,43 @@ export class Session {
     for (let tries = 0; ; tries++) {
       try {
         if (this.#openedAt !== undefined && this.#link?.kind === 'socket') {
-          return await this.#pending.ask((ref) => this.#link?.send({ ...command, ref }) === true);
+          return await this.#pending.ask((ref) => this.#link?.send({ ...command, ref }));
         }
         return await this.#around.api.ask(command, signal);
       } catch (thrown) {
-        const { code } = failureOf(thrown, 'network');
-        if (signal.aborted || tries >= 2) throw thrown;
+        const { code } = failureOf(thrown);
+        const isBusy = code === 'busy' || code === 'rate_limited';
         // Commands can be repeated without harm, so one that was cut off goes over HTTP.
-        if (code === 'network' && tries === 0 && this.#openedAt === undefined) continue;
-        if (code !== 'busy' && code !== 'rate_limited') throw thrown;
-        await this.#pause(1_000);
+        const isCut = code === 'network' && tries === 0 && this.#openedAt === undefined;
+        if (signal.aborted || tries >= MAX_BUSY || !(isBusy || isCut)) throw thrown;
+        if (isBusy) await new Promise<void>((resolve) => this.#platform.after(BUSY_MS, resolve));
       }
     }
   }
 
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => void this.#around.platform.setTimeout(resolve, ms));
+  get #isWaiting(): boolean {
+    return this.#connection === 'waiting' || (this.#connection === 'offline' && !this.#link);
   }
 
   #try(): void {
     this.#drop();
-    const attempt = (this.#attempt = new AbortController());
-    const { platform, tokens } = this.#around;
-    this.#attemptedAt = platform.now();
+    const { tokens } = this.#around;
+    const { signal } = (this.#attempt = new AbortController());
+    this.#attemptedAt = this.#platform.now();
     this.#report('connecting');
-    tokens.next(attempt.signal).then(
+    tokens.next(signal).then(
       (token) => {
-        if (attempt.signal.aborted) return;
-        if (userOf(token) !== this.#user) return this.#end(OTHER_USER);
+        if (signal.aborted) return;
+        const admitted = this.#owner.admit(userOf(token));
+        if (admitted !== true) {
+          tokens.spare = true;
+          return admitted && this.#end(admitted);
+        }
+        this.#later('next', ATTEMPT_MS, () => this.#gone({ ...cut('no greeting in time'), mute: true }));
         this.#link = this.#dial(this.#kind(), token, (gone) => this.#gone(gone));
-        this.#timers.deadline = platform.setTimeout(() => {
-          this.#link?.close();
-          const gone = closed(1006, 'the gateway did not greet in time', undefined);
-          this.#gone({ ...gone, mute: this.#link?.kind === 'socket' });
-        }, ATTEMPT_MS);
       },
       (thrown: unknown) => {
-        if (attempt.signal.aborted) return;
-        this.#gone({ verdict: 'again', failure: failureOf(thrown, 'token') });
+        if (!signal.aborted) this.#gone({ verdict: 'again', failure: failureOf(thrown, 'token') });
       },
     );
   }
@@ -192,95 +186,82 @@ export class Session {
     return this.#muteSockets >= BLOCKED && this.#muteSockets % 2 === 0 ? 'stream' : 'socket';
   }
 
-  #dial(kind: Link['kind'], token: string, gone: (gone: Gone) => void): Link {
-    const { platform, endpoints } = this.#around;
-    const open = kind === 'socket' ? openSocket : openStream;
-    const link = open(platform, endpoints, token, this.#owner.cursor(), {
-      heard: () => {
-        if (link === this.#link) this.#heartbeat?.heard(platform.now());
-      },
-      frame: (frame) => this.#frame(link, frame),
-      gone: (end) => {
-        if (link === this.#link || link === this.#rival) gone(end);
-      },
-    });
+  #dial(kind: Link['kind'], token: string, gone: (gone: Gone) => void): Link | undefined {
+    const isOurs = () => link && (link === this.#link || link === this.#rival);
+    const hearing = {
+      heard: () => link === this.#link && this.#heartbeat?.heard(this.#platform.now()),
+      frame: (frame: Frame) => link && this.#frame(link, frame),
+      gone: (end: Gone) => isOurs() && gone(end),
+    };
+    let link: Link | undefined;
+    try {
+      const open = kind === 'socket' ? openSocket : openStream;
+      link = open(this.#around, token, this.#owner.cursor(), hearing);
+    } catch (thrown) {
+      // There is no WebSocket, or this page may not have this one.
+      void Promise.resolve().then(() => gone({ ...cut(failureOf(thrown).message), mute: true }));
+    }
     return link;
   }
 
   #frame(link: Link, frame: Frame): void {
     const { type, data } = frame;
     if (link === this.#rival) {
-      // The first word of a second connection: from here on it is the first.
       if (type !== 'connected') return;
+      // The first word of a second connection: from here on it is the first.
       this.#link?.close();
       this.#link = link;
-      this.#rival = undefined;
+      this.#rival = this.#openedAt = undefined;
       this.#pending.drop();
-      this.#opened(data);
-      return this.#owner.frame(frame);
     }
-    if (link !== this.#link) return;
-    if (this.#pending.settle(frame)) return;
-    if (type === 'connected' && this.#openedAt === undefined) this.#opened(data);
-    if (type === 'reconnect') {
-      this.#advice = Math.min(Math.max(0, Number(data.after_ms) || 0), MAX_ADVICE_MS);
-    } else if (type === 'token_expiring') {
-      this.#renewal.expiring(Number(data.in_s) * 1000 || 0);
-    } else if (type === 'error') {
-      if (this.#openedAt !== undefined) {
-        this.#owner.error({ code: String(data.code), message: String(data.message) });
-      }
-    } else if (type !== 'pong') {
-      this.#owner.frame(frame);
-    }
+    if (link !== this.#link || this.#pending.settle(frame)) return;
+    if (type === 'connected' && this.#openedAt === undefined) this.#opened(link, data);
+    if (type === 'reconnect') this.#advice = Math.min(Number(data.after_ms), MAX_ADVICE_MS);
+    else if (type === 'token_expiring') this.#renew(this.#platform.now() + Number(data.in_s) * 1000);
+    else if (type === 'error') this.#openedAt && this.#owner.error(data as unknown as Failure);
+    else if (type !== 'pong') this.#owner.frame(frame);
   }
 
-  #opened(data: Record<string, unknown>): void {
-    const { platform } = this.#around;
-    this.#clear('deadline');
-    this.#openedAt = platform.now();
+  #opened({ kind }: Link, data: Frame['data']): void {
+    const now = this.#platform.now();
+    this.#cancel('next');
+    this.#openedAt = now;
     this.#advice = undefined;
     this.#refused = false;
-    const interval = (Number(data.ping_interval) || 54) * 1000;
-    this.#heartbeat = new Heartbeat(interval, platform.now());
+    this.#heartbeat = new Heartbeat((Number(data.ping_interval) || 54) * 1000, now);
     this.#beat();
     this.#report('open');
-    if (this.#link?.kind === 'socket') {
+    this.#cancel('probe');
+    if (kind === 'socket') {
       this.#muteSockets = 0;
       this.#probeAfter = PROBE_MS;
-      this.#clear('probe');
     } else if (this.#around.transport === 'auto') {
-      this.#probeSocketLater();
+      this.#probe();
     }
   }
 
-  #gone(gone: Gone): void {
-    const { platform, tokens } = this.#around;
-    const opened = this.#openedAt !== undefined;
-    const healthy = platform.now() - (this.#openedAt ?? Infinity) >= HEALTHY_MS;
+  #gone({ verdict, failure, mute, after = 0 }: Gone): void {
+    const now = this.#platform.now();
+    const opened = this.#openedAt;
+    const healthy = opened !== undefined && now - opened >= HEALTHY_MS;
     if (healthy) this.#backoff.reset();
-    if (this.#link && !opened && platform.isOnline()) {
-      const mute = this.#link.kind === 'stream' || gone.mute;
-      this.#muteSockets = mute ? this.#muteSockets + 1 : 0;
+    if (opened === undefined && this.#platform.isOnline()) {
+      this.#muteSockets = mute || this.#link?.kind === 'stream' ? this.#muteSockets + 1 : 0;
     }
     const advice = this.#advice;
     this.#drop();
 
-    if (gone.verdict === 'final') return this.#end(gone.failure);
-    if (gone.verdict === 'token') {
-      if (tokens.isStatic || this.#refused) return this.#end(gone.failure);
+    if (verdict === 'final') return this.#end(failure);
+    if (verdict === 'token') {
+      if (this.#refused || this.#around.tokens.isStatic) return this.#end(failure);
       this.#refused = true;
       // One that is cut off again and again, whatever its token, has to wait like others.
-      if (healthy || !opened) return this.#try();
+      if (healthy || opened === undefined) return this.#try();
     }
-    const usual = gone.verdict === 'slow' ? this.#backoff.slow() : this.#backoff.next();
-    this.#wait(advice ?? (gone.after ?? 0) + usual, gone.failure);
-  }
-
-  #wait(delay: number, failure: Failure): void {
-    const { platform } = this.#around;
-    this.#report('waiting', failure, platform.now() + delay);
-    this.#timers.wait = platform.setTimeout(() => this.#try(), delay);
+    const usual = verdict === 'slow' ? this.#backoff.slow() : this.#backoff.next();
+    const delay = advice ?? after + usual;
+    this.#later('next', delay, () => this.#try());
+    this.#report('waiting', failure, now + delay);
     this.#owner.error(failure);
   }
 
@@ -293,93 +274,73 @@ export class Session {
   /** Lets go of all that belongs to the attempt or connection. */
   #drop(): void {
     this.#attempt.abort();
-    this.#renewal.stop();
     this.#link?.close();
     this.#rival?.close();
     this.#link = this.#rival = this.#openedAt = this.#heartbeat = this.#advice = undefined;
-    for (const name of TIMERS) this.#clear(name);
+    for (const name of this.#due.keys()) this.#cancel(name);
     this.#pending.drop();
   }
 
-  #clear(name: Timer): void {
-    if (this.#timers[name] !== undefined) this.#around.platform.clearTimeout(this.#timers[name] as never);
-    delete this.#timers[name];
+  #later(name: 'next' | 'beat' | 'probe' | 'renew', ms: number, run: () => void): void {
+    this.#cancel(name);
+    this.#due.set(name, this.#platform.after(ms, run));
+  }
+
+  #cancel(name: 'next' | 'beat' | 'probe' | 'renew'): void {
+    this.#due.get(name)?.();
+    this.#due.delete(name);
   }
 
   #report(connection: Connection, error = this.#error, retryAt?: number): void {
     const away = connection === 'connecting' || connection === 'waiting';
-    this.#error = connection === 'open' || connection === 'idle' ? undefined : error;
-    this.#connection = away && !this.#around.platform.isOnline() ? 'offline' : connection;
-    this.#owner.status({
-      connection: this.#connection,
-      retryAt: this.#connection === 'waiting' ? retryAt : undefined,
-      error: this.#error,
-    });
-  }
-
-  #probePeer(): void {
-    // A stream cannot be asked; its comments come often enough.
-    if (this.#link?.kind === 'socket' && this.#heartbeat?.probe(this.#around.platform.now())) {
-      this.#link.send({ type: 'ping' });
-    }
-    this.#beat();
+    this.#connection = away && !this.#platform.isOnline() ? 'offline' : connection;
+    this.#error = connection === 'open' ? undefined : error;
+    this.#owner.status({ connection: this.#connection, retryAt, error: this.#error });
   }
 
   #beat(): void {
-    const { platform } = this.#around;
-    const now = platform.now();
-    this.#clear('beat');
-    switch (this.#heartbeat?.beat(now)) {
-      case undefined:
-        return;
-      case 'dead':
-        return this.#gone(closed(1006, 'the gateway has fallen silent', undefined));
-      case 'ping':
-        this.#link?.send({ type: 'ping' });
-        break;
-      case 'wait':
-    }
-    const due = this.#heartbeat?.due() ?? now;
-    this.#timers.beat = platform.setTimeout(() => this.#beat(), Math.max(0, due - now));
+    const now = this.#platform.now();
+    const beat = this.#heartbeat?.beat(now);
+    if (!this.#heartbeat || !beat) return;
+    if (beat === 'dead') return this.#gone(cut('the gateway has fallen silent'));
+    if (beat === 'ping') this.#link?.send(PING);
+    this.#later('beat', this.#heartbeat.due() - now, () => this.#beat());
   }
 
-  /** In place on a socket; a stream is replaced by one with the new token. */
-  async #renewed(token: string): Promise<void> {
-    if (userOf(token) !== this.#user) throw new CampanileError(OTHER_USER.code, OTHER_USER.message);
-    if (this.#link?.kind === 'socket') {
-      await this.#pending.ask((ref) => this.#link?.send({ type: 'refresh', token, ref }) === true);
-    } else {
-      this.#challenge('stream', token);
+  /** A new token before the old one ends; in place on a socket, a stream is replaced by one that has it. */
+  async #renew(end: number): Promise<void> {
+    const { tokens } = this.#around;
+    const { signal } = this.#attempt;
+    // Without another the connection ends, and the page is told then.
+    if (tokens.isStatic) return;
+    try {
+      const token = await tokens.fetch(signal);
+      if (signal.aborted) return;
+      if (this.#link?.kind === 'stream') this.#challenge('stream', token);
+      else await this.#pending.ask((ref) => this.#link?.send({ type: 'refresh', token, ref }));
+    } catch (thrown) {
+      if (signal.aborted) return;
+      this.#owner.error(failureOf(thrown, 'token'));
+      if (this.#platform.now() + RENEW_MS < end) this.#later('renew', RENEW_MS, () => this.#renew(end));
     }
   }
 
-  #probeSocketLater(): void {
-    const { platform, tokens } = this.#around;
-    this.#clear('probe');
-    this.#timers.probe = platform.setTimeout(() => {
-      const { signal } = this.#attempt;
-      tokens.last(signal).then(
-        (token) => {
-          if (!signal.aborted) this.#challenge('socket', token);
-        },
-        () => {},
-      );
+  /** Whether sockets get through by now. */
+  #probe(): void {
+    this.#later('probe', this.#probeAfter, () => {
       this.#probeAfter = Math.min(MAX_PROBE_MS, this.#probeAfter * 2);
-      this.#probeSocketLater();
-    }, this.#probeAfter);
+      this.#probe();
+      const { signal } = this.#attempt;
+      const challenge = (token: string) => signal.aborted || this.#challenge('socket', token);
+      this.#around.tokens.last(signal).then(challenge, () => {});
+    });
   }
 
   /** Opens a second connection beside the first, which goes when the second is greeted. */
   #challenge(kind: Link['kind'], token: string): void {
     this.#rival?.close();
-    this.#rival = this.#dial(kind, token, () => {
-      this.#rival?.close();
-      this.#rival = undefined;
-    });
+    this.#rival = this.#dial(kind, token, () => (this.#rival = undefined));
   }
 }
 
-const OTHER_USER: Failure = {
-  code: 'other_user',
-  message: 'the new token names another user; make a new Campanile for another user',
-};
+const PING = { type: 'ping' };

@@ -1,28 +1,32 @@
-/** Aborted as soon as one of these is; `AbortSignal.any` is younger than browsers that are still in use. */
-export function linked(...signals: (AbortSignal | undefined)[]): AbortController {
-  const own = new AbortController();
-  for (const signal of signals) {
-    if (signal?.aborted) own.abort(signal.reason);
-    signal?.addEventListener('abort', () => own.abort(signal.reason), { signal: own.signal });
-  }
-  return own;
+import { CampanileError } from './failure.js';
+import type { Platform } from './platform.js';
+
+/** Runs once, when it is aborted or if it is already; returns how to call that off. */
+export function onAbort(signal: AbortSignal | undefined, run: () => void): () => void {
+  if (signal?.aborted) run();
+  signal?.addEventListener('abort', run, { once: true });
+  return () => signal?.removeEventListener('abort', run);
 }
 
-/** Rejects with the signal's reason when it is aborted first. */
-export async function abortable<Result>(
+/** Rejects with the signal's reason when that is aborted first, or with `code` after `ms` milliseconds. */
+export async function within<Result>(
   promise: Promise<Result>,
-  signal: AbortSignal | undefined,
+  signal?: AbortSignal,
+  platform?: Platform,
+  ms = 0,
+  code = 'timeout',
 ): Promise<Result> {
-  if (!signal) return promise;
-  const done = new AbortController();
-  const aborted = new Promise<never>((_, reject) => {
-    const abort = () => reject(signal.reason as Error);
-    if (signal.aborted) abort();
-    signal.addEventListener('abort', abort, { signal: done.signal });
+  let cancel: (() => void) | undefined;
+  let off: (() => void) | undefined;
+  const first = new Promise<never>((_, reject) => {
+    off = onAbort(signal, () => reject(signal?.reason as Error));
+    const late = () => reject(new CampanileError(code, `no answer within ${ms / 1000} s`));
+    cancel = platform?.after(ms, late);
   });
   try {
-    return await Promise.race([promise, aborted]);
+    return await Promise.race([promise, first]);
   } finally {
-    done.abort();
+    off?.();
+    cancel?.();
   }
 }

@@ -7,7 +7,7 @@ const PAUSE_MS = 1_000;
 /** Where a browser has come to, over reloads. A storage that fails is a storage that forgets. */
 export class Place {
   #cursor: string | undefined;
-  #timer: unknown;
+  #cancel: (() => void) | undefined;
 
   constructor(
     private readonly platform: Platform,
@@ -26,13 +26,13 @@ export class Place {
   keep(cursor: string | undefined): void {
     if (cursor === undefined || cursor === this.#cursor) return;
     this.#cursor = cursor;
-    this.#timer ??= this.platform.setTimeout(() => this.flush(), PAUSE_MS);
+    this.#cancel ??= this.platform.after(PAUSE_MS, () => this.flush());
   }
 
   flush(): void {
-    if (this.#timer === undefined) return;
-    this.platform.clearTimeout(this.#timer as never);
-    this.#timer = undefined;
+    if (!this.#cancel) return;
+    this.#cancel();
+    this.#cancel = undefined;
     try {
       this.storage?.setItem(this.key, this.#cursor ?? '');
     } catch {

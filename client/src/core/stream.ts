@@ -1,69 +1,52 @@
-import type { Gone } from './closing.js';
-import { closed, refused } from './closing.js';
-import { EventReader, type ServerEvent } from './events.js';
-import { errorOf } from './http.js';
-import type { Hearing, Link, Open } from './link.js';
-import { parseFrame, parseJson } from './wire.js';
+import { closed, cut, type Gone, refused } from './closing.js';
+import { EventReader } from './events.js';
+import { failureOf } from './failure.js';
+import { bodyOf, errorOf } from './http.js';
+import type { Hearing, Open } from './link.js';
+import { parseFrame } from './wire.js';
 
 /**
  * Server-sent events, for where WebSockets are blocked. Through `fetch`, since an EventSource cannot send
  * the token in a header.
  */
-export const openStream: Open = (platform, endpoints, token, cursor, hearing): Link => {
+export const openStream: Open = ({ platform, endpoints }, token, cursor, hearing) => {
   const over = new AbortController();
+  const { signal } = over;
+  const headers = { authorization: `Bearer ${token}`, accept: 'text/event-stream' };
   const gone = (end: Gone) => {
-    if (over.signal.aborted) return;
+    if (signal.aborted) return;
     over.abort();
     hearing.gone(end);
   };
   const run = async () => {
-    if (!platform.fetch) return gone(closed(1006, 'there is no fetch here', undefined));
-    const response = await platform.fetch(endpoints.stream(cursor), {
-      headers: { authorization: `Bearer ${token}`, accept: 'text/event-stream' },
-      cache: 'no-store',
-      signal: over.signal,
-    });
-    const type = response.headers.get('content-type') ?? '';
-    if (!response.ok || !response.body || !type.startsWith('text/event-stream')) {
-      const failure = errorOf(response.status, parseJson(await response.text()));
-      return gone(refused(response.status, failure, retryAfter(response, platform.now())));
+    const response = await platform.fetch(endpoints.stream(cursor), { headers, cache: 'no-store', signal });
+    const { status, body } = response;
+    const type = response.headers.get('content-type');
+    if (status !== 200 || !body || !type?.startsWith('text/event-stream')) {
+      const seconds = Number(response.headers.get('retry-after'));
+      return gone(refused(status, errorOf(status, await bodyOf(response)), seconds * 1000 || undefined));
     }
-    const reader = response.body.getReader();
+    const reader = body.getReader();
     const decoder = new TextDecoder();
     const events = new EventReader();
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (over.signal.aborted) return;
-      if (done) return gone(closed(1006, 'the stream has ended', undefined));
+    for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
       hearing.heard();
-      for (const event of events.feed(decoder.decode(value, { stream: true }))) {
-        if (!over.signal.aborted) tell(event, hearing, gone);
+      for (const { type, data, retry } of events.feed(decoder.decode(piece.value, { stream: true }))) {
+        if (signal.aborted) return;
+        if (type) tell(`{"type":"${type}","data":${data}}`, hearing, gone);
+        // Alone, it is what a gateway advises before it restarts.
+        else if (retry) tell(`{"type":"reconnect","data":{"after_ms":${retry}}}`, hearing, gone);
       }
     }
+    gone(cut('the stream has ended'));
   };
-  run().catch((thrown: unknown) => {
-    gone(closed(1006, thrown instanceof Error ? thrown.message : String(thrown), undefined));
-  });
+  run().catch((thrown: unknown) => gone(cut(failureOf(thrown).message)));
   return { kind: 'stream', send: () => false, close: () => over.abort() };
 };
 
-/** As a frame of a socket would have said it. */
-function tell({ type, data, retry }: ServerEvent, hearing: Hearing, gone: (end: Gone) => void): void {
-  if (type === undefined) {
-    const advice = { after_ms: retry, reason: 'restarting' };
-    return hearing.frame({ type: 'reconnect', data: advice, ref: undefined });
-  }
-  const frame = parseFrame(`{"type":${JSON.stringify(type)},"data":${data}}`);
-  if (!frame) return;
-  if (type !== 'close') return hearing.frame(frame);
-  const { code, reason } = frame.data;
-  gone(closed(Number(code) || 1006, String(reason ?? ''), undefined));
-}
-
-/** Milliseconds; the header has seconds or a date (RFC 9110 §10.2.3). */
-function retryAfter(response: Response, now: number): number | undefined {
-  const value = response.headers.get('retry-after');
-  if (!value) return undefined;
-  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - now;
-  return ms >= 0 ? ms : undefined;
+/** As a socket would have said it. */
+function tell(text: string, hearing: Hearing, gone: (end: Gone) => void): void {
+  const frame = parseFrame(text);
+  if (frame?.type === 'close') gone(closed(Number(frame.data.code), String(frame.data.reason)));
+  else if (frame) hearing.frame(frame);
 }

@@ -1,7 +1,7 @@
 import { failureOf } from './failure.js';
 import type { Answer } from './http.js';
 import { Pending } from './pending.js';
-import type { Channel, Locks, Platform } from './platform.js';
+import type { Channel, Platform } from './platform.js';
 import type { Command, Frame } from './wire.js';
 
 /** Silence after which the leader is asked whether it is alive. */
@@ -24,23 +24,37 @@ export interface Tab<Picture> {
   /** What the leader has heard, in order. */
   frames(frames: readonly Frame[]): void;
   /** Another tab wants this done. */
-  perform(command: Command): Promise<Answer>;
+  perform(command: Command, signal: AbortSignal): Promise<Answer>;
   /** Another tab wants to be connected now. */
   connect(): void;
 }
 
+/** What tabs say to each other. */
 type Message<Picture> =
-  | { readonly kind: 'hello' | 'ping' | 'connect'; readonly from: string }
-  | { readonly kind: 'ask'; readonly from: string; readonly ref: string; readonly command: Command }
+  | Hail
+  | Asked
   | { readonly kind: 'answer'; readonly frame: Frame }
-  | (Leading &
-      (
-        | { readonly kind: 'lead' | 'pong' }
-        | { readonly kind: 'picture'; readonly to: string; readonly picture: Picture }
-        | { readonly kind: 'frames'; readonly frames: readonly Frame[] }
-      ));
+  | (Leading & Said<Picture>);
 
-/** On everything that a leader says. */
+interface Hail {
+  readonly kind: 'hello' | 'ping' | 'connect';
+  readonly from: string;
+}
+
+interface Asked {
+  readonly kind: 'ask';
+  readonly from: string;
+  readonly ref: string;
+  readonly command: Command;
+}
+
+/** What a leader says. */
+type Said<Picture> =
+  | { readonly kind: 'lead' | 'pong' }
+  | { readonly kind: 'picture'; readonly to: string; readonly picture: Picture }
+  | { readonly kind: 'frames'; readonly frames: readonly Frame[] };
+
+/** And with it. */
 interface Leading {
   readonly from: string;
   /** When its time began; a leader that was frozen may not know that it is over. */
@@ -55,37 +69,36 @@ interface Leading {
  * and two that lead for a moment do no harm.
  */
 export class Tabs<Picture> {
+  readonly #platform: Platform;
+  readonly #name: string;
+  readonly #tab: Tab<Picture>;
   readonly #id: string;
   readonly #channel: Channel;
   readonly #pending: Pending;
-  #waiting = new AbortController();
+  readonly #over = new AbortController();
+  /** Ends the wait for our turn. */
+  #turn = new AbortController();
+  /** Gives the lock back. */
   #release: (() => void) | undefined;
   #leads = false;
-  #over = false;
+  /** Of the leader, which may be this tab. */
   #since = -1;
   #from = '';
   #at = 0;
   /** Whether anybody listens. */
   #heard = false;
   #frames: Frame[] = [];
-  #timer: unknown;
+  #cancel: (() => void) | undefined;
 
-  constructor(
-    private readonly platform: Platform,
-    private readonly locks: Locks,
-    channel: new (name: string) => Channel,
-    private readonly name: string,
-    private readonly tab: Tab<Picture>,
-  ) {
-    this.#id = platform.random().toString(36).slice(2) + platform.now().toString(36);
-    this.#pending = new Pending(platform, `${this.#id}:`);
-    this.#channel = new channel(name);
-    this.#channel.onmessage = ({ data }) => this.#message(data as Message<Picture>);
+  constructor(platform: Platform, name: string, tab: Tab<Picture>) {
+    this.#platform = platform;
+    this.#name = name;
+    this.#tab = tab;
+    this.#id = platform.random().toString(36) + platform.now();
+    this.#pending = new Pending(platform, this.#id);
+    this.#channel = new platform.channel!(name);
+    this.#channel.onmessage = ({ data }) => this.#hear(data as Message<Picture>);
     this.#stand();
-  }
-
-  get leads(): boolean {
-    return this.#leads;
   }
 
   /** Tells the others; together with what comes until `flush`. */
@@ -95,19 +108,18 @@ export class Tabs<Picture> {
 
   flush(): void {
     if (this.#frames.length === 0) return;
-    const frames = this.#frames;
-    this.#frames = [];
     this.#at++;
-    this.#say({ kind: 'frames', frames });
+    this.#say({ kind: 'frames', frames: this.#frames });
+    this.#frames = [];
   }
 
   /** Has the leader do it. */
   async ask(command: Command): Promise<Answer> {
     try {
-      const from = this.#id;
-      return await this.#pending.ask((ref) => this.#post({ kind: 'ask', from, ref, command }), ASK_MS);
+      const ask = (ref: string) => this.#post({ kind: 'ask', from: this.#id, ref, command });
+      return await this.#pending.ask(ask, ASK_MS);
     } catch (thrown) {
-      if (failureOf(thrown, '').code === 'timeout') this.check();
+      if (failureOf(thrown).code === 'timeout') this.check();
       throw thrown;
     }
   }
@@ -119,146 +131,128 @@ export class Tabs<Picture> {
 
   /** Whether the leader is alive; if not, this tab leads. */
   check(): void {
-    if (this.#leads || this.#over) return;
+    if (this.#leads) return;
     this.#post({ kind: 'ping', from: this.#id });
-    this.#later(() => this.seize(), ANSWER_MS);
+    this.#later(ANSWER_MS, () => this.seize());
   }
 
   /** Leads, whoever does now. */
   seize(): void {
-    if (this.#leads || this.#over) return;
-    this.#waiting.abort();
+    if (this.#leads) return;
+    this.#turn.abort();
     this.#request({ steal: true });
   }
 
   leave(): void {
-    this.#over = true;
+    this.#over.abort();
     this.#leads = false;
-    this.#waiting.abort();
+    this.#turn.abort();
     this.#release?.();
-    this.platform.clearTimeout(this.#timer as never);
+    this.#cancel?.();
     this.#pending.drop();
     this.#channel.close();
   }
 
   /** Waits for its turn, and hears meanwhile. */
   #stand(): void {
-    this.#waiting = new AbortController();
-    this.#request({ signal: this.#waiting.signal });
+    const { signal } = (this.#turn = new AbortController());
+    this.#request({ signal });
     this.#post({ kind: 'hello', from: this.#id });
     // Tabs that were opened together do not all seize together.
-    this.#later(() => this.seize(), ANSWER_MS * (1 + this.platform.random()));
+    this.#later(ANSWER_MS * (1 + this.#platform.random()), () => this.seize());
   }
 
   #request(options: { signal: AbortSignal } | { steal: true }): void {
     const held = () =>
       new Promise<void>((release) => {
-        if (this.#over) return release();
+        if (this.#over.signal.aborted) return release();
         this.#release = release;
         this.#lead();
       });
-    this.locks.request(this.name, options, held).catch(() => {
+    this.#platform.locks!.request(this.#name, options, held).catch(() => {
       // Given up by ourselves, or taken by a tab that thought us dead.
       if (!this.#leads) return;
       this.#leads = false;
       this.#frames = [];
-      this.tab.resign();
+      this.#tab.resign();
       this.#stand();
     });
   }
 
   #lead(): void {
-    this.platform.clearTimeout(this.#timer as never);
+    this.#cancel?.();
     this.#leads = true;
     this.#heard = false;
     this.#at = 0;
-    this.#since = Math.max(this.platform.now(), this.#since + 1);
+    this.#since = Math.max(this.#platform.now(), this.#since + 1);
     this.#from = this.#id;
     this.#say({ kind: 'lead' });
     this.#pending.drop();
-    this.tab.lead();
+    this.#tab.lead();
   }
 
-  #message(message: Message<Picture>): void {
-    if (this.#over) return;
-    switch (message.kind) {
-      case 'hello':
-      case 'ping':
-      case 'connect':
-      case 'ask':
-        if (this.#leads) this.#serve(message);
-        return;
-      case 'answer':
-        this.#pending.settle(message.frame);
-        return;
-      default:
-        if (!this.#leads) this.#follow(message);
+  #hear(message: Message<Picture>): void {
+    if ('since' in message) {
+      if (!this.#leads) this.#follow(message);
+    } else if (message.kind === 'answer') {
+      this.#pending.settle(message.frame);
+    } else if (this.#leads) {
+      this.#serve(message);
     }
   }
 
-  #serve(message: Extract<Message<Picture>, { kind: 'hello' | 'ping' | 'connect' | 'ask' }>): void {
-    switch (message.kind) {
-      case 'hello':
-        // What waits belongs to the picture already.
-        this.flush();
-        this.#heard = true;
-        return this.#say({ kind: 'picture', to: message.from, picture: this.tab.picture() });
-      case 'ping':
-        return this.#say({ kind: 'pong' });
-      case 'connect':
-        return this.tab.connect();
-      case 'ask': {
-        const answer = (type: string, data: Answer) =>
-          this.#post({ kind: 'answer', frame: { type, data, ref: message.ref } });
-        this.tab.perform(message.command).then(
-          (data) => answer('answer', data),
-          (thrown: unknown) => answer('error', { ...failureOf(thrown, 'network') }),
-        );
-      }
+  #serve(message: Hail | Asked): void {
+    if (message.kind === 'ask') {
+      const { ref, command } = message;
+      const answer = (type: string) => (data: Answer) =>
+        this.#post({ kind: 'answer', frame: { type, data, ref } });
+      const refuse = (thrown: unknown) => answer('error')({ ...failureOf(thrown) });
+      this.#tab.perform(command, this.#over.signal).then(answer('done'), refuse);
+    } else if (message.kind === 'hello') {
+      // What waits belongs to the picture already.
+      this.flush();
+      this.#heard = true;
+      this.#say({ kind: 'picture', to: message.from, picture: this.#tab.picture() });
+    } else if (message.kind === 'ping') {
+      this.#say({ kind: 'pong' });
+    } else {
+      this.#tab.connect();
     }
   }
 
-  #follow(message: Extract<Message<Picture>, Leading>): void {
-    const { from, since, at } = message;
+  #follow(message: Leading & Said<Picture>): void {
+    const { kind, from, since, at } = message;
     if (since < this.#since) return;
-    this.#later(() => this.check(), PING_MS * (1 + this.platform.random()));
-    const known = since === this.#since && from === this.#from;
-    if (message.kind === 'picture' && message.to === this.#id) {
+    this.#later(PING_MS * (1 + this.#platform.random()), () => this.check());
+    const known = from === this.#from;
+    if (kind === 'picture') {
+      if (message.to !== this.#id) return;
       this.#since = since;
       this.#from = from;
       this.#at = at;
-      this.tab.follow(message.picture);
-    } else if (message.kind === 'frames' && known) {
+      this.#tab.follow(message.picture);
+    } else if (kind === 'frames' && known && at <= this.#at + 1) {
       if (at <= this.#at) return;
-      if (at === this.#at + 1) {
-        this.#at = at;
-        this.tab.frames(message.frames);
-      } else {
-        this.#post({ kind: 'hello', from: this.#id });
-      }
-    } else if (message.kind === 'lead' || (message.kind === 'pong' && !known)) {
+      this.#at = at;
+      this.#tab.frames(message.frames);
+    } else if (kind !== 'pong' || !known) {
+      // A new leader, or some of its words were lost.
       this.#post({ kind: 'hello', from: this.#id });
     }
   }
 
-  #say(
-    what:
-      | { kind: 'lead' | 'pong' }
-      | { kind: 'picture'; to: string; picture: Picture }
-      | { kind: 'frames'; frames: readonly Frame[] },
-  ): void {
-    this.#post({ ...what, from: this.#id, since: this.#since, at: this.#at });
+  #say(said: Said<Picture>): void {
+    this.#post({ ...said, from: this.#id, since: this.#since, at: this.#at });
   }
 
   #post(message: Message<Picture>): boolean {
-    if (this.#over) return false;
+    if (this.#over.signal.aborted) return false;
     this.#channel.postMessage(message);
     return true;
   }
 
-  #later(run: () => void, ms: number): void {
-    this.platform.clearTimeout(this.#timer as never);
-    this.#timer = this.platform.setTimeout(run, ms);
+  #later(ms: number, run: () => void): void {
+    this.#cancel?.();
+    this.#cancel = this.#platform.after(ms, run);
   }
 }
-

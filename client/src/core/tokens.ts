@@ -1,5 +1,6 @@
-import { CampanileError } from './failure.js';
+import { CampanileError, failureOf } from './failure.js';
 import type { Platform } from './platform.js';
+import { within } from './signals.js';
 
 /** How long the page may take to come up with a token. */
 const DEADLINE_MS = 30_000;
@@ -8,17 +9,20 @@ export type TokenSource = string | ((signal: AbortSignal) => string | Promise<st
 
 /** Where tokens come from; remembers the last for requests beside the connection. */
 export class Tokens {
+  readonly #source: TokenSource;
+  readonly #platform: Platform;
   #last: string | undefined;
-  #unused = false;
+  /** The last one was fetched ahead: the next attempt is to use it. */
+  spare = false;
 
-  constructor(
-    private readonly source: TokenSource,
-    private readonly platform: Platform,
-  ) {}
+  constructor(source: TokenSource, platform: Platform) {
+    this.#source = source;
+    this.#platform = platform;
+  }
 
   /** Whether asking again cannot bring another. */
   get isStatic(): boolean {
-    return typeof this.source === 'string';
+    return typeof this.#source === 'string';
   }
 
   /** The last one, or the first. */
@@ -28,48 +32,21 @@ export class Tokens {
 
   /** For an attempt to connect: tokens expire, so the page is asked each time. */
   async next(signal: AbortSignal): Promise<string> {
-    if (this.#unused && this.#last !== undefined) {
-      this.#unused = false;
-      return this.#last;
-    }
-    return this.fetch(signal);
+    const { spare } = this;
+    this.spare = false;
+    return spare ? this.last(signal) : this.fetch(signal);
   }
 
-  /** Fetches one which `next` will give out without asking again. */
-  async ahead(signal: AbortSignal): Promise<string> {
-    const token = await this.fetch(signal);
-    this.#unused = true;
-    return token;
-  }
-
-  /** @throws `token`, when the page has none, or its own error in that clothing */
+  /** @throws `token` when the page has none */
   async fetch(signal: AbortSignal): Promise<string> {
-    const token = typeof this.source === 'string' ? this.source : await this.#ask(this.source, signal);
-    if (typeof token !== 'string' || !token) throw new CampanileError('token', 'there is no token');
-    this.#unused = false;
-    return (this.#last = token);
-  }
-
-  async #ask(source: Exclude<TokenSource, string>, signal: AbortSignal): Promise<string> {
-    const over = new AbortController();
-    const { platform } = this;
-    let timer: unknown;
-    const ended = new Promise<never>((_, reject) => {
-      const end = (code: string, message: string) => () => {
-        over.abort();
-        reject(new CampanileError(code, message));
-      };
-      timer = platform.setTimeout(end('token', `no token within ${DEADLINE_MS / 1000} s`), DEADLINE_MS);
-      signal.addEventListener('abort', end('aborted', 'not wanted any more'), { signal: over.signal });
-    });
+    const source = this.#source;
+    const ask = async () => (typeof source === 'string' ? source : source(signal));
     try {
-      return await Promise.race([Promise.resolve().then(() => source(over.signal)), ended]);
+      const token = await within(ask(), signal, this.#platform, DEADLINE_MS, 'token');
+      if (token && typeof token === 'string') return (this.#last = token);
     } catch (thrown) {
-      if (thrown instanceof CampanileError) throw thrown;
-      throw new CampanileError('token', thrown instanceof Error ? thrown.message : String(thrown));
-    } finally {
-      platform.clearTimeout(timer as never);
-      over.abort();
+      throw new CampanileError('token', failureOf(thrown).message);
     }
+    throw new CampanileError('token', 'there is no token');
   }
 }

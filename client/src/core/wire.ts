@@ -4,7 +4,8 @@ import type { Item } from '../types.js';
 export interface Frame {
   readonly type: string;
   readonly data: Record<string, unknown>;
-  readonly ref: unknown;
+  /** What it answers. */
+  readonly ref?: unknown;
 }
 
 /** What it can be asked. */

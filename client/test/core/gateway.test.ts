@@ -2,14 +2,11 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 
-import WebSocket from 'ws';
-
 import { Campanile, type Options, type Platform } from '../../src/index.js';
 import type { Events } from '../../src/types.js';
 import { binary, Gateway, token } from './support/gateway.js';
+import { socket } from './support/socket.js';
 import { until } from './support/until.js';
-
-const socket = WebSocket as unknown as NonNullable<Platform['socket']>;
 
 describe('a store at a gateway', { skip: !binary && 'CAMPANILE_BIN names no gateway' }, () => {
   let gateway: Gateway;
@@ -213,7 +210,7 @@ describe('a store at a gateway', { skip: !binary && 'CAMPANILE_BIN names no gate
       close() {}
     }
     const { store: one, name, told, open, ids } = store({
-      platform: { socket: Blocked as unknown as NonNullable<Platform['socket']> },
+      platform: { socket: Blocked as unknown as Platform['socket'] },
     });
     await gateway.publish(name, many(1));
     await open();
