@@ -2,6 +2,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { cssMin } from './css.mjs';
+
 export const minified = {
   bundle: true,
   minify: true,
@@ -9,6 +11,7 @@ export const minified = {
   target: 'es2022',
   legalComments: 'none',
   logLevel: 'warning',
+  plugins: [cssMin],
 };
 
 /** An entry with all that these modules export. */

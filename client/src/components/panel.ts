@@ -89,6 +89,7 @@ export class CampanilePanel extends StoreElement {
   readonly #gone = new Set<string>();
   #reveal = true;
   #limit = PAGE;
+  #unread = false;
   #stuck = false;
   #notice = '';
   #stopOutside: (() => void) | undefined;
@@ -170,7 +171,9 @@ export class CampanilePanel extends StoreElement {
     attribute(this.panel, 'aria-label', messages.title);
     text(this.#heading, messages.title);
     label(this.#markAll, messages.markAll);
-    attribute(this.#markAll, 'aria-disabled', !unread);
+    // What the gateway does not keep is unread here and in no count of its own.
+    this.#unread = Boolean(unread) || items.some(({ read }) => !read);
+    attribute(this.#markAll, 'aria-disabled', !this.#unread);
     label(this.#menu, messages.options);
     attribute(this.#menu, 'aria-expanded', !this.#options.element.hidden);
     this.#options.draw(formatOf(messages), items.length);
@@ -279,7 +282,7 @@ export class CampanilePanel extends StoreElement {
   }
 
   #readAll(): void {
-    if (this.store?.getState().unread) this.#act(this.store.markAllRead());
+    if (this.#unread) this.#act(this.store?.markAllRead());
   }
 
   #showMenu(show: boolean): void {

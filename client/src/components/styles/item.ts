@@ -26,8 +26,10 @@ export const ITEM = `
 .open:focus-visible::before { outline: 2px solid var(--_accent); outline-offset: -2px; }
 .title, .message {
   display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: var(--campanile-lines, 4);
-  overflow: hidden; text-align: match-parent;
+  overflow: hidden; text-align: left;
 }
+/* A text of the other direction still begins beside its icon. */
+.item:dir(rtl) :is(.title, .message) { text-align: right; }
 .title { -webkit-line-clamp: 2; font-weight: 500; }
 .unread .title { font-weight: 650; }
 .message { color: var(--_muted); white-space: pre-line; }

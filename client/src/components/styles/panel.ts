@@ -3,7 +3,7 @@ export const PANEL = `
 .box { height: 100%; }
 .panel {
   position: relative; display: flex; flex-direction: column; height: 100%; overflow: hidden; outline: 0;
-  background: var(--_bg); border: 1px solid var(--_line); border-radius: var(--_radius);
+  color: var(--_fg); background: var(--_bg); border: 1px solid var(--_line); border-radius: var(--_radius);
   overflow-wrap: anywhere;
 }
 .header, .banner {

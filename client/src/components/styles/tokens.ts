@@ -6,7 +6,7 @@ export const TOKENS = `
 :host {
   --_bg: var(--campanile-background, light-dark(#fff, #1f1d24));
   --_fg: var(--campanile-foreground, light-dark(#1e1b26, #f2f0f6));
-  --_accent: color-mix(in srgb, var(--campanile-accent, #63f) 65%, var(--_fg));
+  --_accent: color-mix(in srgb, var(--campanile-accent, #63f) 55%, var(--_fg));
   --_danger: color-mix(in srgb, var(--campanile-danger, #e22) 65%, var(--_fg));
   --_muted: color-mix(in srgb, var(--_fg) 68%, var(--_bg));
   --_line: color-mix(in srgb, var(--_fg) 12%, var(--_bg));
@@ -31,7 +31,7 @@ svg {
   color: var(--_muted);
 }
 .icon:hover { background: var(--_hover); color: var(--_fg); }
-.hidden { position: absolute; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+.hidden { position: absolute; width: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 @media (prefers-reduced-motion) {
   *, ::before, ::after { animation: none !important; }
 }

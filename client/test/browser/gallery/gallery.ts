@@ -24,27 +24,30 @@ const place = document.querySelector(element === 'campanile-bell' ? '#bar' : '#p
 place?.append(shown);
 
 const inside = (part: string) => shown.shadowRoot?.querySelector<HTMLElement>(`[part~=${part}]`);
-const frame = () => new Promise((done) => setTimeout(() => requestAnimationFrame(done), 100));
+/** Longer than the elements take between two pictures. */
+const picture = () => new Promise((done) => setTimeout(() => requestAnimationFrame(done), 85));
 
 async function arrange(): Promise<void> {
-  await frame();
   if (element === 'campanile-bell' && then !== 'closed-bell') {
+    await new Promise(requestAnimationFrame);
     shown.show();
-    await frame();
   }
+  if (then && then !== 'closed-bell') await picture();
   if (then === 'fresh') {
     store.arrive(sample({ time: Date.now() }), sample({ time: Date.now() }));
     store.arrive(sample({ time: Date.now() }));
   }
   if (then === 'menu' || then === 'sure') inside('options')?.click();
-  await frame();
-  if (then === 'sure') inside('clear')?.click();
+  if (then === 'sure') {
+    await picture();
+    inside('clear')?.click();
+  }
   if (then === 'undone') {
     store.refuses = true;
     inside('mark-all')?.click();
+    await picture();
   }
-  await frame();
-  await frame();
+  await picture();
   document.documentElement.dataset['ready'] = '';
 }
 

@@ -1,40 +1,42 @@
-// A server for the gallery, under a policy as strict as a page may have.
+// A server for the tests' pages, under a policy as strict as a page may have.
 import { createServer } from 'node:http';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { build } from 'esbuild';
 
-const gallery = fileURLToPath(new URL('../gallery/', import.meta.url));
+const folder = fileURLToPath(new URL('..', import.meta.url));
+const TYPES = { '.html': 'text/html', '.css': 'text/css', '.js': 'text/javascript' };
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; base-uri 'none'; " +
-  "form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+  "form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'; connect-src http: ws:";
 
-/** Resolves to its address and how to stop it. */
-export async function serveGallery() {
-  const { outputFiles } = await build({
-    entryPoints: [`${gallery}gallery.ts`],
-    bundle: true,
-    format: 'esm',
-    target: 'es2022',
-    write: false,
-    logLevel: 'warning',
-    plugins: [{ name: 'stub', setup(b) { b.onResolve({ filter: /core\/campanile\.js$/ }, (a) => existsSync(new URL('../../../src/core/campanile.ts', import.meta.url)) ? undefined : ({ path: 'stub', namespace: 'stub' })); b.onLoad({ filter: /.*/, namespace: 'stub' }, () => ({ contents: 'export class Campanile { constructor() { } }' })); } }],
-  });
-  const files = {
-    '/': ['text/html', readFileSync(`${gallery}index.html`)],
-    '/gallery.css': ['text/css', readFileSync(`${gallery}gallery.css`)],
-    '/gallery.js': ['text/javascript', outputFiles[0].contents],
-  };
+/** `script` is bundled as `/<name>.js`; resolves to the server's address and how to stop it. */
+async function serve(script, pages) {
+  const bundle = { bundle: true, format: 'esm', target: 'es2022', write: false, logLevel: 'warning' };
+  const { outputFiles } = await build({ ...bundle, entryPoints: [folder + script] });
+  const name = script.replace(/.*\/|\.ts$/g, '');
+  const files = { [`/${name}.js`]: outputFiles[0].contents };
+  for (const [path, file] of Object.entries(pages)) files[path] = readFileSync(folder + file);
   const server = createServer((request, response) => {
-    const [type, body] = files[new URL(request.url, 'http://gallery').pathname] ?? [];
+    const { pathname } = new URL(request.url, 'http://here');
+    const type = TYPES[extname(pathname) || '.html'];
     const headers = { 'content-type': `${type}; charset=utf-8`, 'content-security-policy': POLICY };
-    if (type) response.writeHead(200, headers).end(body);
+    if (files[pathname]) response.writeHead(200, headers).end(files[pathname]);
     else response.writeHead(404).end();
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${server.address().port}/`,
-    stop: () => new Promise((resolve) => server.close(resolve) && server.closeAllConnections()),
+    stop() {
+      server.close();
+      server.closeAllConnections();
+    },
   };
 }
+
+export const serveGallery = () =>
+  serve('gallery/gallery.ts', { '/': 'gallery/index.html', '/gallery.css': 'gallery/gallery.css' });
+
+export const servePage = () => serve('support/library.ts', { '/': 'support/page.html' });
