@@ -52,7 +52,8 @@ export class CampanileItem extends Base {
 
   /** Whether the Tab key comes here; in a list it does for one item only. */
   set tabbable(is: boolean) {
-    for (const button of [this.#open, this.#read, this.#remove]) button.tabIndex = is ? 0 : -1;
+    const tabindex = is ? '0' : '-1';
+    for (const button of [this.#open, this.#read, this.#remove]) attribute(button, 'tabindex', tabindex);
   }
 
   override focus(options?: FocusOptions): void {
