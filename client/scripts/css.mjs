@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 
 import { transformSync } from 'esbuild';
 
-const TEMPLATE = /`([^`]*)`/;
+const TEMPLATE = /(?<==\s*)`([^`]*)`/;
 
 export const cssMin = {
   name: 'styles',

@@ -11,6 +11,19 @@ export const Base: typeof HTMLElement =
 /** Between two pictures of the same store. Nobody reads faster, and the page stays free for its own work. */
 const FRAME_MS = 80;
 
+/** Without a store. Who signs out leaves nothing to be read. */
+const NONE: State = {
+  items: [],
+  unread: 0,
+  connection: 'open',
+  retryAt: undefined,
+  list: 'loading',
+  loadingMore: false,
+  hasMore: false,
+  error: undefined,
+  leads: false,
+};
+
 export type Token = string | (() => Promise<string>);
 
 /**
@@ -131,10 +144,9 @@ export abstract class StoreElement extends Base {
 
   #draw(): void {
     this.#due = false;
-    const state = this.isConnected && this.store?.getState();
-    if (!state) return;
+    if (!this.isConnected) return;
     this.#drawn = performance.now();
-    this.draw(state);
+    this.draw(this.store?.getState() ?? NONE);
   }
 
   #attach(): void {

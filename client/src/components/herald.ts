@@ -26,6 +26,7 @@ export class Herald {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #spoke = -APART_MS;
   #said = '';
+  #store: Store | undefined;
   #count = 0;
   #last: Item | undefined;
 
@@ -35,11 +36,15 @@ export class Herald {
 
   attach(store: Store): (() => void)[] {
     watchVisibility();
+    this.#store = store;
     return [
       attend(store, this),
-      store.on('notification', (event) => speaks(store, this) && this.#heard(store, event)),
-      () => clearTimeout(this.#timer),
-      () => (this.#timer = undefined),
+      store.on('notification', (event) => speaks(store, this) && this.#heard(event)),
+      () => {
+        clearTimeout(this.#timer);
+        this.#timer = this.#last = undefined;
+        this.#count = 0;
+      },
     ];
   }
 
@@ -49,32 +54,32 @@ export class Herald {
     this.#plan();
   }
 
-  #heard(store: Store, { item, missed }: Events['notification']): void {
+  #heard({ item, missed }: Events['notification']): void {
     if (item.read || (missed && Date.now() - item.time > NEWS_MS)) return;
     this.#count += 1;
     this.#last = item;
-    this.#plan(store);
+    this.#plan();
   }
 
-  #plan(store?: Store): void {
+  #plan(): void {
     if (this.#timer !== undefined) return;
     const wait = Math.max(SOON_MS, this.#spoke + APART_MS - performance.now());
-    this.#timer = setTimeout(() => this.#speak(store), wait);
+    this.#timer = setTimeout(() => this.#speak(), wait);
     // The same words again are news only after silence.
     text(this.element, '');
   }
 
-  #speak(store: Store | undefined): void {
+  #speak(): void {
     const { messages } = this.#teller;
     const words = [this.#said];
     if (this.#last && this.#count > 0) {
       const item = this.#last;
       const arrived = formatOf(messages).plural(messages.arrived, this.#count);
       words.push(this.#count > 1 ? arrived : `${arrived}: ${item.title}`);
-      if (store) {
-        ring(store);
+      if (this.#store) {
+        ring(this.#store);
         const title = this.#count > 1 ? arrived : item.title;
-        alert(store, title, item, () => this.#teller.openItem(item));
+        void alert(this.#store, title, item, () => this.#teller.openItem(item));
       }
     }
     text(this.element, words.filter(Boolean).join('. '));

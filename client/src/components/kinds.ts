@@ -16,11 +16,11 @@ export const CHECKS = 'm2 13 4 4 8-9m-3 8 1 1 8-9';
 export const CROSS = 'm7 7 10 10m0-10L7 17';
 export const DOTS = 'M6 12h0m6 0h0m6 0h0';
 export const UP = 'M12 19V5m-6 6 6-6 6 6';
-export const BELL = 'M6 16v-5a6 6 0 0 1 12 0v5l1.5 2.500h-15zm4 5.500a2.3 2.3 0 0 0 4 0M12 5V3';
+export const BELL = 'M6 16v-5a6 6 0 0 1 12 0v5l1.5 2.5h-15zm4 5.5a2.3 2.3 0 0 0 4 0M12 5V3';
 /** A cloud with a stroke through it. */
 export const OFF = 'M7 18h10a4 4 0 0 0 .8-8A6 6 0 0 0 6 9.5 4.3 4.3 0 0 0 7 18zM4 4l16 16';
 const INFO = 'M12 11v6m0-10h0';
-const FOLDER = 'M4 18V6h6l2 2.500h8V18z';
+const FOLDER = 'M4 18V6h6l2 2.5h8V18z';
 const TRASH = 'M5 7h14m-9 0V5h4v2M7 7l1 12h8l1-12m-7 4v5m4-5v5';
 
 const kind = (icon: string, color: string): Kind => ({ icon, color });

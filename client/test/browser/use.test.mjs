@@ -139,3 +139,69 @@ test('options are off until they are chosen, and are remembered', async () => {
   assert.deepEqual(await other.evaluateAll((all) => all.map((it) => it.getAttribute('aria-checked'))), ['true', 'true']);
   await context.close();
 });
+
+test('the system is told only while nobody looks, once, and a click opens what it told of', async () => {
+  const context = await browser.newContext();
+  await context.addInitScript(() => {
+    globalThis.told = [];
+    globalThis.Notification = class {
+      static permission = 'default';
+      static async requestPermission() {
+        globalThis.asked = navigator.userActivation.isActive;
+        return (this.permission = 'granted');
+      }
+      constructor(title, { body }) {
+        Object.assign(this, { title, body });
+        globalThis.told.push(this);
+      }
+      close() {}
+    };
+    Object.defineProperty(document, 'hidden', { get: () => Boolean(globalThis.away) });
+  });
+  const leave = (visitor, away) =>
+    visitor.page.evaluate((is) => {
+      globalThis.away = is;
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, away);
+  const told = (visitor) => visitor.page.evaluate(() => globalThis.told.map(({ title }) => title));
+
+  const leader = await Visitor.arrive(context, site.url, gateway, 'nina');
+  assert.equal(await leader.page.evaluate(() => globalThis.asked), undefined, 'nobody is asked unless they click');
+  await leader.button.click();
+  await leader.page.locator('button.options').click();
+  await leader.page.locator('[role=switch]').first().click();
+  assert.equal(await leader.page.evaluate(() => globalThis.asked), true);
+  await leader.page.keyboard.press('Escape');
+  await leader.page.keyboard.press('Escape');
+  const follower = await Visitor.arrive(context, site.url, gateway, 'nina');
+  await follower.page.evaluate(() => (globalThis.Notification.permission = 'granted'));
+
+  await leave(leader, true);
+  await gateway.publish(note('nina', 1));
+  const region = leader.page.locator('campanile-bell [role=status]').last();
+  await until('it has been said', async () => (await region.textContent()) !== '');
+  assert.deepEqual(await told(leader), [], 'the other tab is looked at');
+
+  await leave(follower, true);
+  await gateway.publish(note('nina', 2));
+  await until('the system is told', async () => (await told(leader)).length === 1);
+  assert.deepEqual([await told(leader), await told(follower)], [['No. 2'], []]);
+  await leader.page.evaluate(() => globalThis.told[0].onclick());
+  await leader.name('Notifications, 1 unread');
+  assert.deepEqual(await leader.page.evaluate(() => globalThis.opened), ['No. 2']);
+  await context.close();
+});
+
+test('who signs out leaves nothing to be read', async () => {
+  const context = await browser.newContext();
+  const visitor = await Visitor.arrive(context, site.url, gateway, 'olga');
+  await gateway.publish(note('olga', 1));
+  await visitor.name('Notifications, 1 unread');
+  await visitor.button.click();
+  await until('it is drawn', async () => (await visitor.titles()).length === 1);
+  await visitor.page.evaluate(() => (globalThis.bell.token = undefined));
+  await visitor.name('Notifications');
+  await until('it is gone', async () => (await visitor.titles()).length === 0);
+  await until('no socket', async () => (await visitor.page.evaluate(() => globalThis.bell.store)) === undefined);
+  await context.close();
+});
