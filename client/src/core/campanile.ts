@@ -43,7 +43,7 @@ export class Campanile<Data = unknown> implements Store<Data> {
   readonly #keep: number;
   readonly #emitter = new Emitter<Events<Data>>();
   readonly #listeners = new Emitter<{ state: State<Data> }>();
-  #around: Around | undefined;
+  readonly #around: Surrounded & { readonly batch: Batch };
   #user: string | undefined;
   #model: Model<Data>;
   #line: Line | undefined;
@@ -63,6 +63,13 @@ export class Campanile<Data = unknown> implements Store<Data> {
   constructor(options: Options) {
     if (!options?.url || !options.token) throw new TypeError('new Campanile({ url, token }) needs both');
     this.#options = options;
+    const { url, token, transport = 'auto' } = options;
+    const platform = { ...browser(), ...options.platform };
+    const gateway = endpoints(url, platform);
+    const tokens = new Tokens(token, platform);
+    const api = new Api(platform, gateway, tokens);
+    const batch = new Batch(platform, () => this.#flush());
+    this.#around = { platform, endpoints: gateway, tokens, api, transport, batch };
     this.#keep = Math.max(1, Math.min(MAX_PAGE, Math.floor(options.keep ?? 50)));
     this.#model = this.#blank();
     this.#state = this.#draw();
@@ -91,7 +98,9 @@ export class Campanile<Data = unknown> implements Store<Data> {
       if (this.#model.list === 'failed') void this.#reload();
       return;
     }
-    const around = this.#surround();
+    const around = this.#around;
+    // A bad address throws here, where the page can see it.
+    void around.endpoints.base;
     const { storage = around.platform.storage, shared = true } = this.#options;
     this.#life = new AbortController();
     this.#line = new Line(around, this.#listener(), shared, storage || undefined);
@@ -104,7 +113,7 @@ export class Campanile<Data = unknown> implements Store<Data> {
     this.#line = undefined;
     this.#leads = false;
     this.#setStatus(IDLE);
-    this.#around?.batch.now();
+    this.#around.batch.now();
   }
 
   async markRead(id: string, { signal }: Acting = {}): Promise<void> {
@@ -133,7 +142,7 @@ export class Campanile<Data = unknown> implements Store<Data> {
     if (!this.#model.items.more) return Promise.resolve();
     this.#more ??= this.#loadMore().finally(() => {
       this.#more = undefined;
-      this.#surround().batch.now();
+      this.#around.batch.now();
     });
     this.#change();
     return within(this.#more, signal);
@@ -144,7 +153,7 @@ export class Campanile<Data = unknown> implements Store<Data> {
     const model = this.#model;
     signal?.throwIfAborted();
     const early = model.overlay.put(mark.status === 'deleted' ? 'deleted' : 'read', ids);
-    this.#surround().batch.now();
+    this.#around.batch.now();
     try {
       await this.#request(command, signal).catch((thrown: unknown) => {
         if (!this.#isDone(mark, failureOf(thrown).code)) throw thrown;
@@ -157,7 +166,7 @@ export class Campanile<Data = unknown> implements Store<Data> {
     } finally {
       model.overlay.take(early);
       // Who waited for this sees it.
-      this.#surround().batch.now();
+      this.#around.batch.now();
     }
   }
 
@@ -184,7 +193,7 @@ export class Campanile<Data = unknown> implements Store<Data> {
   }
 
   /** The first page, as it is now. */
-  async #reload(backoff = new Backoff(this.#surround().platform.random)): Promise<void> {
+  async #reload(backoff = new Backoff(this.#around.platform.random)): Promise<void> {
     const model = this.#model;
     this.#reloading?.abort();
     const { signal } = (this.#reloading = new AbortController());
@@ -206,7 +215,7 @@ export class Campanile<Data = unknown> implements Store<Data> {
       this.#fail(failureOf(thrown));
       if (model.list === 'loading') model.list = 'failed';
       // A connection that is gone comes back with a greeting, which leads here again.
-      const { platform } = this.#surround();
+      const { platform } = this.#around;
       platform.after(backoff.next(), () => {
         if (!signal.aborted && this.#status.connection === 'open') void this.#reload(backoff);
       });
@@ -228,41 +237,35 @@ export class Campanile<Data = unknown> implements Store<Data> {
     }
   }
 
+  /** What comes from the gateway, and of the way to it. */
   #listener(): Listener {
-    const { signal } = this.#life;
-    const live = <Arguments extends unknown[]>(run: (...given: Arguments) => void) =>
-      (...given: Arguments) => {
-        if (!signal.aborted) run(...given);
-      };
     return {
       cursor: () => this.#model.cursor,
       snapshot: () => this.#model.snapshot() as never,
-      user: live((user) => {
+      user: (user) => {
         // Somebody else has signed in between `disconnect` and `connect`.
         if (this.#user !== undefined && user !== this.#user) this.#model = this.#blank();
         this.#user = user;
-      }),
-      leads: live((leads) => {
+      },
+      leads: (leads) => {
         this.#leads = leads;
         this.#change();
-      }),
-      adopt: live((snapshot) => {
+      },
+      adopt: (snapshot) => {
         this.#model.adopt(snapshot);
         if (this.#model.list !== 'ready') void this.#reload();
         this.#change();
-      }),
-      frame: live((frame) => {
+      },
+      frame: (frame) => {
+        const { type, data } = frame;
+        if (type === 'status') return this.#setStatus(data as unknown as Status);
+        if (type === 'error') this.#told.push(['error', data as unknown as Failure]);
         const next = this.#model.frame(frame);
         this.#lost ||= next === 'lost';
         if (next) void this.#reload();
-        if (this.#told.length > MAX_TOLD) this.#around?.batch.now();
+        if (this.#told.length > MAX_TOLD) this.#around.batch.now();
         else this.#change();
-      }),
-      status: live((status) => this.#setStatus(status)),
-      error: live((failure) => {
-        this.#told.push(['error', failure]);
-        this.#change();
-      }),
+      },
     };
   }
 
@@ -281,25 +284,13 @@ export class Campanile<Data = unknown> implements Store<Data> {
   #blank(): Model<Data> {
     return new Model<Data>(
       this.#keep,
-      () => this.#surround().platform.now(),
+      () => this.#around.platform.now(),
       (...told) => void this.#told.push(told),
     );
   }
 
-  /** Not before something is wanted, so that an instance can be made where there is no browser. */
-  #surround(): Around {
-    if (this.#around) return this.#around;
-    const { url, token, platform: own, transport = 'auto' } = this.#options;
-    const platform = { ...browser(), ...own };
-    const gateway = endpoints(url, platform.base);
-    const tokens = new Tokens(token, platform);
-    const api = new Api(platform, gateway, tokens);
-    const batch = new Batch(platform, () => this.#flush());
-    return (this.#around = { platform, endpoints: gateway, tokens, api, transport, batch });
-  }
-
   #change(): void {
-    this.#around?.batch.later();
+    this.#around.batch.later();
   }
 
   #flush(): void {
@@ -331,8 +322,4 @@ export class Campanile<Data = unknown> implements Store<Data> {
       leads: this.#leads,
     };
   }
-}
-
-interface Around extends Surrounded {
-  readonly batch: Batch;
 }

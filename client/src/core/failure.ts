@@ -12,6 +12,9 @@ export class CampanileError extends Error implements Failure {
   }
 }
 
+/** As something to throw. */
+export const thrown = ({ code, message }: Failure): CampanileError => new CampanileError(String(code), message);
+
 /** What something thrown says of itself; `code` for what has none of ours. */
 export function failureOf(thrown: unknown, code = 'network'): Failure {
   const { message = String(thrown) } = thrown as Partial<Error>;

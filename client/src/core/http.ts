@@ -1,6 +1,6 @@
 import type { Failure } from '../types.js';
 import type { Endpoints } from './endpoints.js';
-import { CampanileError, failureOf } from './failure.js';
+import { failureOf, thrown } from './failure.js';
 import type { Platform } from './platform.js';
 import { onAbort, within } from './signals.js';
 import type { Tokens } from './tokens.js';
@@ -39,12 +39,10 @@ export class Api {
       );
       if (body?.success && body.data) return body.data;
       if (status !== 401 || !again) {
-        const { code, message } = errorOf(status, body);
-        throw new CampanileError(code, message);
+        throw thrown(errorOf(status, body));
       }
-    } catch (thrown) {
-      const { code, message } = failureOf(thrown);
-      throw new CampanileError(code, message);
+    } catch (error) {
+      throw thrown(failureOf(error));
     } finally {
       off();
       abort();

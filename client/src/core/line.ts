@@ -122,19 +122,9 @@ export class Line implements Owner, Tab<Picture> {
   }
 
   frame(frame: Frame): void {
-    this.#listener.frame(frame);
+    this.frames([frame]);
     this.#place?.keep(this.#listener.cursor());
     this.#tabs?.publish(frame);
-  }
-
-  status(status: Status): void {
-    this.frames([{ type: 'status', data: { ...status } }]);
-    this.#tabs?.publish({ type: 'status', data: { ...status } });
-  }
-
-  error(failure: Failure): void {
-    this.#listener.error(failure);
-    this.#tabs?.publish({ type: 'error', data: { ...failure } });
   }
 
   // Of the tabs.
@@ -155,15 +145,13 @@ export class Line implements Owner, Tab<Picture> {
 
   follow({ snapshot, status }: Picture): void {
     this.#listener.adopt(snapshot);
-    this.#listener.status((this.#status = status));
+    this.frames([{ type: 'status', data: { ...status } }]);
   }
 
   frames(frames: readonly Frame[]): void {
     for (const frame of frames) {
-      const { type, data } = frame;
-      if (type === 'status') this.#listener.status((this.#status = data as unknown as Status));
-      else if (type === 'error') this.#listener.error(data as unknown as Failure);
-      else this.#listener.frame(frame);
+      if (frame.type === 'status') this.#status = frame.data as unknown as Status;
+      this.#listener.frame(frame);
     }
   }
 

@@ -1,4 +1,5 @@
-import { CampanileError } from './failure.js';
+import type { Failure } from '../types.js';
+import { CampanileError, thrown } from './failure.js';
 import { type Answer, DEADLINE_MS } from './http.js';
 import type { Platform } from './platform.js';
 import { within } from './signals.js';
@@ -28,7 +29,7 @@ export class Pending {
       const frame = await within(answer, undefined, this.#platform, deadline);
       if (!frame) throw new CampanileError('network', 'the connection was lost');
       const { type, data } = frame;
-      if (type === 'error') throw new CampanileError(String(data.code), String(data.message));
+      if (type === 'error') throw thrown(data as unknown as Failure);
       return data;
     } finally {
       this.#waiting.delete(ref);

@@ -45,10 +45,11 @@ export interface Owner {
   cursor(): string | undefined;
   /** Whether to connect as this user, now; `Failure`: never. */
   admit(user: string | undefined): boolean | Failure;
+  /**
+   * What the gateway says; and of the session itself `status`, whose data is a `Status`, and `error`, a `Failure`
+   * that may not end the connection.
+   */
   frame(frame: Frame): void;
-  status(status: Status): void;
-  /** Something failed that may not end the connection. */
-  error(failure: Failure): void;
 }
 
 export interface Surrounded {
@@ -218,8 +219,8 @@ export class Session {
     if (type === 'connected' && this.#openedAt === undefined) this.#opened(link, data);
     if (type === 'reconnect') this.#advice = Math.min(Number(data.after_ms), MAX_ADVICE_MS);
     else if (type === 'token_expiring') this.#renew(this.#platform.now() + Number(data.in_s) * 1000);
-    else if (type === 'error') this.#openedAt && this.#owner.error(data as unknown as Failure);
-    else if (type !== 'pong') this.#owner.frame(frame);
+    // Before the greeting an error says why the connection ends; that is told then.
+    else if (type !== 'pong' && this.#openedAt !== undefined) this.#owner.frame(frame);
   }
 
   #opened({ kind }: Link, data: Frame['data']): void {
@@ -262,13 +263,17 @@ export class Session {
     const delay = advice ?? after + usual;
     this.#later('next', delay, () => this.#try());
     this.#report('waiting', failure, now + delay);
-    this.#owner.error(failure);
+    this.#complain(failure);
   }
 
   #end(failure: Failure): void {
     this.#drop();
     this.#report('closed', failure);
-    this.#owner.error(failure);
+    this.#complain(failure);
+  }
+
+  #complain(failure: Failure): void {
+    this.#owner.frame({ type: 'error', data: { ...failure } });
   }
 
   /** Lets go of all that belongs to the attempt or connection. */
@@ -295,7 +300,8 @@ export class Session {
     const away = connection === 'connecting' || connection === 'waiting';
     this.#connection = away && !this.#platform.isOnline() ? 'offline' : connection;
     this.#error = connection === 'open' ? undefined : error;
-    this.#owner.status({ connection: this.#connection, retryAt, error: this.#error });
+    const data = { connection: this.#connection, retryAt, error: this.#error };
+    this.#owner.frame({ type: 'status', data });
   }
 
   #beat(): void {
@@ -320,7 +326,7 @@ export class Session {
       else await this.#pending.ask((ref) => this.#link?.send({ type: 'refresh', token, ref }));
     } catch (thrown) {
       if (signal.aborted) return;
-      this.#owner.error(failureOf(thrown, 'token'));
+      this.#complain(failureOf(thrown, 'token'));
       if (this.#platform.now() + RENEW_MS < end) this.#later('renew', RENEW_MS, () => this.#renew(end));
     }
   }
