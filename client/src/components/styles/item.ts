@@ -5,7 +5,6 @@ export const ITEM = `
   padding-inline-end: 8px; border-bottom: 1px solid var(--_line);
 }
 .unread { background: color-mix(in srgb, var(--_accent) 7%, var(--_bg)); }
-.item:hover { background: var(--_hover); }
 .kind {
   position: relative; display: grid; place-items: center; width: 36px; height: 36px; margin-top: 8px;
   border-radius: 50%; color: color-mix(in srgb, var(--_kind) 65%, var(--_fg));
@@ -39,6 +38,7 @@ export const ITEM = `
 .actions { position: relative; align-self: center; }
 @media (hover: hover) {
   .item { grid-template-columns: 36px 1fr; padding-inline-end: 16px; }
+  .item:hover { background: var(--_hover); }
   .actions {
     position: absolute; top: 8px; inset-inline-end: 8px; display: flex; opacity: 0; border-radius: 10px;
     background: var(--_bg); box-shadow: 0 0 0 1px var(--_line);

@@ -76,5 +76,4 @@ li { content-visibility: auto; contain-intrinsic-size: auto 88px; }
 }
 .skeleton:dir(rtl) { scale: -1 1; }
 @keyframes pulse { to { opacity: .45; } }
-.footer { border-top: 1px solid var(--_line); }
 `;
