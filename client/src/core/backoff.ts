@@ -5,32 +5,11 @@ const BASE_MS = 1_000;
 const FLOOR_MS = 100;
 
 /**
- * Full jitter: any delay between nothing and a bound that doubles with each failure, so that the clients of
- * a gateway that went away do not come back in waves.
+ * Milliseconds until the next attempt after `failures` of them. Full jitter: any delay between nothing and a bound
+ * that doubles with each failure, so that the clients of a gateway that went away do not come back in waves.
  */
-export class Backoff {
-  #failures = 0;
+export const backoff = (failures: number, random: () => number): number =>
+  Math.max(FLOOR_MS, random() * Math.min(CAP_MS, BASE_MS * 2 ** failures));
 
-  readonly #random: () => number;
-
-  constructor(random: () => number) {
-    this.#random = random;
-  }
-
-  /** Milliseconds until the next attempt; counts the one that has just failed. */
-  next(): number {
-    const bound = Math.min(CAP_MS, BASE_MS * 2 ** Math.min(this.#failures++, 16));
-    return Math.max(FLOOR_MS, this.#random() * bound);
-  }
-
-  /** Milliseconds for who was told to come back less often. */
-  slow(): number {
-    this.#failures++;
-    return (CAP_MS / 2) * (1 + this.#random());
-  }
-
-  /** Things go well. */
-  reset(): void {
-    this.#failures = 0;
-  }
-}
+/** The same for who was told to come back less often. */
+export const slowBackoff = (random: () => number): number => (CAP_MS / 2) * (1 + random());

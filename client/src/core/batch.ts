@@ -5,31 +5,31 @@ const FRAME_MS = 16;
 /** The same while nobody looks. */
 const HIDDEN_MS = 250;
 
-/** Runs `flush` soon after something has changed: at once after a pause, else with what else has changed. */
-export class Batch {
-  #last = -Infinity;
-  #cancel: (() => void) | undefined;
-  #queued = false;
+export interface Batch {
+  /** Soon: at once after a pause, else with what else has changed. */
+  later(): void;
+  now(): void;
+}
 
-  constructor(
-    private readonly platform: Platform,
-    private readonly flush: () => void,
-  ) {}
-
-  later(): void {
-    if (this.#queued) return;
-    this.#queued = true;
-    const { platform } = this;
+/** Runs `flush` after something has changed. */
+export function createBatch(platform: Platform, flush: () => void): Batch {
+  let last = -Infinity;
+  let cancel: (() => void) | undefined;
+  let queued = false;
+  const now = () => {
+    cancel?.();
+    queued = false;
+    last = platform.now();
+    flush();
+  };
+  const later = () => {
+    if (queued) return;
+    queued = true;
     const pause = platform.isVisible() ? FRAME_MS : HIDDEN_MS;
-    const left = this.#last + pause - platform.now();
-    if (left <= 0 || left > pause) queueMicrotask(() => this.#queued && this.now());
-    else this.#cancel = platform.after(left, () => this.now());
-  }
-
-  now(): void {
-    this.#cancel?.();
-    this.#queued = false;
-    this.#last = this.platform.now();
-    this.flush();
-  }
+    const left = last + pause - platform.now();
+    // More than a pause: the clock was set back.
+    if (left <= 0 || left > pause) queueMicrotask(() => queued && now());
+    else cancel = platform.after(left, now);
+  };
+  return { later, now };
 }

@@ -30,7 +30,7 @@ const NAMES: Readonly<Record<number, string>> = {
 };
 
 /** Nobody said why. */
-export const cut = (message: string): Gone => closed(1006, message);
+export const cut = (message: string, mute = false): Gone => ({ ...closed(1006, message), mute });
 
 /** Of a close code; `said` is the error frame that came before it. */
 export function closed(code: number, reason: string, said?: Failure): Gone {
@@ -45,11 +45,4 @@ function verdict(code: number, said: string): Verdict {
   if ((code >= 4000 && code <= 4007) || code === 4009) return 'final';
   // Protocol (1002), encoding (1007), policy (1008), size (1009), rate: it may pass, but not soon.
   return [1002, 1007, 1008, 1009, 4029].includes(code) ? 'slow' : 'again';
-}
-
-/** Of an HTTP answer that is not a stream; `after` in milliseconds. */
-export function refused(status: number, failure: Failure, after: number | undefined): Gone {
-  const passes = status >= 500 || status === 429 || status === 408;
-  const other = passes ? 'again' : 'slow';
-  return { verdict: status === 401 ? 'token' : status === 403 ? 'final' : other, failure, after };
 }

@@ -3,30 +3,31 @@ import { onAbort } from './signals.js';
 /** A gateway does 8 commands of one connection at a time. */
 const AT_ONCE = 6;
 
-/** Lets some commands in at a time; the others wait in line. */
-export class Gate {
-  #inside = 0;
-  readonly #line = new Set<() => void>();
+export type Gate = <Result>(run: () => Promise<Result>, signal: AbortSignal) => Promise<Result>;
 
-  async pass<Result>(run: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
-    if (this.#inside >= AT_ONCE) {
+/** Lets some commands in at a time; the others wait in line. */
+export function createGate(): Gate {
+  let inside = 0;
+  const line = new Set<() => void>();
+  return async (run, signal) => {
+    if (inside >= AT_ONCE) {
       await new Promise<void>((resolve) => {
-        this.#line.add(resolve);
-        onAbort(signal, () => {
-          this.#line.delete(resolve);
+        const enter = () => {
+          line.delete(enter);
           resolve();
-        });
+        };
+        line.add(enter);
+        onAbort(signal, enter);
       });
     }
-    this.#inside++;
+    inside++;
     try {
       signal.throwIfAborted();
       return await run();
     } finally {
-      this.#inside--;
-      const [next] = this.#line;
-      if (next) this.#line.delete(next);
+      inside--;
+      const [next] = line;
       next?.();
     }
-  }
+  };
 }

@@ -5,63 +5,53 @@ const PROBE_MS = 4_000;
 /** Silence of this many ping intervals is worth a question. */
 const PATIENCE = 1.5;
 
-export type Beat = 'wait' | 'ping' | 'dead';
-
 /**
  * When to ask whether the gateway is still there, and when to give up. No clock and no timer of its own.
  * A page does not see the pings of RFC 6455, so silence is no proof: it asks with a frame.
  */
-export class Heartbeat {
-  #heard: number;
-  #asked: number | undefined;
-  #answer = ANSWER_MS;
-  /** Whether the question was repeated because this side had slept. */
-  #again = false;
-
-  /** @param interval milliseconds between two pings of the gateway */
-  constructor(
-    private readonly interval: number,
-    now: number,
-  ) {
-    this.#heard = now;
-  }
-
+export interface Heartbeat {
   /** Anything arrived. */
-  heard(now: number): void {
-    this.#heard = now;
-    this.#asked = undefined;
-    this.#again = false;
-    this.#answer = ANSWER_MS;
-  }
-
+  heard(now: number): void;
   /** Asks at once, as after the network has changed; returns whether a ping is to be sent. */
-  probe(now: number): boolean {
-    if (this.#asked !== undefined) return false;
-    this.#asked = now;
-    this.#answer = PROBE_MS;
-    return true;
-  }
-
-  beat(now: number): Beat {
-    // The clock was set back; what is measured from the future would never be due.
-    if (this.#heard > now) this.#heard = now;
-    if (this.#asked !== undefined && this.#asked > now) this.#asked = now;
-    if (now < this.due()) return 'wait';
-    if (this.#asked === undefined) {
-      this.#asked = now;
-      return 'ping';
-    }
-    // Much too late: the page was frozen or throttled, and the answer may be in the queue behind us.
-    if (!this.#again && now - this.#asked >= 2 * this.#answer) {
-      this.#again = true;
-      this.#asked = now;
-      return 'ping';
-    }
-    return 'dead';
-  }
-
+  probe(now: number): boolean;
+  beat(now: number): 'wait' | 'ping' | 'dead';
   /** When `beat` has something to say next. */
-  due(): number {
-    return this.#asked === undefined ? this.#heard + this.interval * PATIENCE : this.#asked + this.#answer;
-  }
+  due(): number;
+}
+
+/** @param interval milliseconds between two pings of the gateway */
+export function createHeartbeat(interval: number, heard: number): Heartbeat {
+  let asked: number | undefined;
+  let answer = ANSWER_MS;
+  /** Whether the question was repeated because this side had slept. */
+  let again = false;
+  const due = () => (asked === undefined ? heard + interval * PATIENCE : asked + answer);
+  return {
+    due,
+    heard(now) {
+      heard = now;
+      asked = undefined;
+      again = false;
+      answer = ANSWER_MS;
+    },
+    probe(now) {
+      if (asked !== undefined) return false;
+      asked = now;
+      answer = PROBE_MS;
+      return true;
+    },
+    beat(now) {
+      // The clock was set back; what is measured from the future would never be due.
+      heard = Math.min(heard, now);
+      if (asked !== undefined) asked = Math.min(asked, now);
+      if (now < due()) return 'wait';
+      if (asked !== undefined) {
+        // Unless it is much too late: the page was frozen or throttled, and the answer may be in the queue behind us.
+        if (again || now - asked < 2 * answer) return 'dead';
+        again = true;
+      }
+      asked = now;
+      return 'ping';
+    },
+  };
 }

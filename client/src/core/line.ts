@@ -1,11 +1,11 @@
 import type { Failure } from '../types.js';
 import { failureOf } from './failure.js';
-import type { Answer } from './http.js';
+import { type Answer, ask } from './http.js';
 import type { Snapshot } from './model.js';
 import type { Keeper } from './platform.js';
-import { type Owner, Session, type Status, type Surrounded } from './session.js';
-import { Place } from './storage.js';
-import { type Tab, Tabs } from './tabs.js';
+import { createSession, type Owner, type Status, type Surrounded } from './session.js';
+import { createPlace, type Place } from './storage.js';
+import { joinTabs, type Tabs } from './tabs.js';
 import type { Command, Frame } from './wire.js';
 
 /** What one tab tells another that has just come. */
@@ -30,132 +30,121 @@ const OTHER_USER: Failure = {
 };
 
 /** The way to the gateway from this tab: its own session, or that of the tab which leads. */
-export class Line implements Owner, Tab<Picture> {
-  readonly #around: Surrounded;
-  readonly #listener: Listener;
-  /** Where the cursor is kept. */
-  readonly #storage: Keeper | undefined;
-  readonly #session: Session;
-  readonly #unwatch: () => void;
-  #status: Status = { connection: 'connecting', retryAt: undefined, error: undefined };
-  /** Unknown until the first token is there. */
-  #user: { readonly name: string | undefined } | undefined;
-  #leads = false;
-  #shared: boolean;
-  #tabs: Tabs<Picture> | undefined;
-  #place: Place | undefined;
-
-  constructor(around: Surrounded, listener: Listener, shared: boolean, storage: Keeper | undefined) {
-    this.#around = around;
-    this.#listener = listener;
-    this.#shared = shared;
-    this.#storage = storage;
-    this.#session = new Session(around, this);
-    const nudge = () => {
-      this.#session.nudge();
-      this.#tabs?.check();
-    };
-    this.#unwatch = around.platform.watch({
-      online: nudge,
-      visible: nudge,
-      offline: () => this.#session.offline(),
-      hidden: () => this.#place?.flush(),
-    });
-    this.#session.start();
-  }
-
-  stop(): void {
-    this.#unwatch();
-    this.#place?.flush();
-    this.#session.stop();
-    this.#tabs?.leave();
-  }
-
+export interface Line {
+  stop(): void;
   /** Tries now, whatever there was before. */
-  connect(): void {
-    if (this.#leads || !this.#tabs) this.#session.start();
-    // The leader's token may be what is wrong; ours may be better.
-    else if (this.#status.connection === 'closed') this.#tabs.seize();
-    else this.#tabs.connect();
-  }
-
+  connect(): void;
   /** Through the leader where that is another; what it does not do is done over HTTP. */
-  async request(command: Command, signal: AbortSignal): Promise<Answer> {
-    if (this.#leads || !this.#tabs) return this.#session.request(command, signal);
-    try {
-      return await this.#tabs.ask(command);
-    } catch (thrown) {
-      const { code } = failureOf(thrown);
-      if (signal.aborted || (code !== 'timeout' && code !== 'network')) throw thrown;
-      return this.#around.api.ask(command, signal);
-    }
-  }
-
+  request(command: Command, signal: AbortSignal): Promise<Answer>;
   /** Sends to the other tabs what was heard. */
-  flush(): void {
-    this.#tabs?.flush();
-  }
+  flush(): void;
+}
 
-  // Of the session.
+/** @param storage where the cursor is kept */
+export function createLine(
+  around: Surrounded,
+  listener: Listener,
+  shared: boolean,
+  storage: Keeper | undefined,
+): Line {
+  const { platform } = around;
+  let status: Status = { connection: 'connecting', retryAt: undefined, error: undefined };
+  /** Unknown until the first token is there. */
+  let user: { readonly name: string | undefined } | undefined;
+  let leads = false;
+  let tabs: Tabs | undefined;
+  let place: Place | undefined;
 
-  cursor(): string | undefined {
-    return this.#listener.cursor() ?? this.#place?.read();
-  }
+  const setLeads = (now: boolean) => listener.leads((leads = now));
 
-  /** Whom the token names decides with which tabs this one shares. */
-  admit(name: string | undefined): boolean | Failure {
-    if (this.#user) return name === this.#user.name ? this.#leads : OTHER_USER;
-    this.#user = { name };
-    this.#listener.user(name);
-    // Without a name there is nothing to tell the users of this browser apart.
-    if (name !== undefined) {
-      const { platform, endpoints } = this.#around;
-      const key = `campanile:${endpoints.base}:${name}`;
-      this.#place = new Place(platform, this.#storage, key);
-      if (this.#shared && platform.locks && platform.channel) {
-        this.#tabs = new Tabs(platform, key, this);
-        return false;
+  const frame = (frame: Frame) => {
+    if (frame.type === 'status') status = frame.data as unknown as Status;
+    listener.frame(frame);
+  };
+
+  const session = createSession(around, {
+    cursor: () => listener.cursor() ?? place?.read(),
+    frame(heard) {
+      frame(heard);
+      place?.keep(listener.cursor());
+      tabs?.publish(heard);
+    },
+    /** Whom the token names decides with which tabs this one shares. */
+    admit(name) {
+      if (user) return name === user.name ? leads : OTHER_USER;
+      user = { name };
+      listener.user(name);
+      // Without a name there is nothing to tell the users of this browser apart.
+      if (name !== undefined) {
+        const key = `campanile:${around.endpoints.base()}:${name}`;
+        place = createPlace(platform, storage, key);
+        if (shared && platform.locks && platform.channel) {
+          tabs = share(key);
+          return false;
+        }
       }
-    }
-    this.#listener.leads((this.#leads = true));
-    return true;
-  }
+      setLeads(true);
+      return true;
+    },
+  });
 
-  frame(frame: Frame): void {
-    this.frames([frame]);
-    this.#place?.keep(this.#listener.cursor());
-    this.#tabs?.publish(frame);
-  }
+  const share = (key: string) =>
+    joinTabs<Picture>(platform, key, {
+      lead() {
+        setLeads(true);
+        session.start();
+      },
+      resign() {
+        session.stop();
+        setLeads(false);
+      },
+      picture: () => ({ snapshot: listener.snapshot(), status }),
+      follow(picture) {
+        listener.adopt(picture.snapshot);
+        frame({ type: 'status', data: { ...picture.status } });
+      },
+      frames: (frames) => frames.forEach(frame),
+      perform: session.request,
+      connect,
+    });
 
-  // Of the tabs.
+  const connect = () => {
+    if (leads || !tabs) session.start();
+    // The leader's token may be what is wrong; ours may be better.
+    else if (status.connection === 'closed') tabs.seize();
+    else tabs.connect();
+  };
 
-  lead(): void {
-    this.#listener.leads((this.#leads = true));
-    this.#session.start();
-  }
+  const nudge = () => {
+    session.nudge();
+    tabs?.check();
+  };
+  const unwatch = platform.watch({
+    online: nudge,
+    visible: nudge,
+    offline: session.offline,
+    hidden: () => place?.flush(),
+  });
+  session.start();
 
-  resign(): void {
-    this.#session.stop();
-    this.#listener.leads((this.#leads = false));
-  }
-
-  picture(): Picture {
-    return { snapshot: this.#listener.snapshot(), status: this.#status };
-  }
-
-  follow({ snapshot, status }: Picture): void {
-    this.#listener.adopt(snapshot);
-    this.frames([{ type: 'status', data: { ...status } }]);
-  }
-
-  frames(frames: readonly Frame[]): void {
-    for (const frame of frames) {
-      if (frame.type === 'status') this.#status = frame.data as unknown as Status;
-      this.#listener.frame(frame);
-    }
-  }
-
-  perform(command: Command, signal: AbortSignal): Promise<Answer> {
-    return this.#session.request(command, signal);
-  }
+  return {
+    connect,
+    stop() {
+      unwatch();
+      place?.flush();
+      session.stop();
+      tabs?.leave();
+    },
+    async request(command, signal) {
+      if (leads || !tabs) return session.request(command, signal);
+      try {
+        return await tabs.ask(command);
+      } catch (thrown) {
+        const { code } = failureOf(thrown);
+        if (signal.aborted || (code !== 'timeout' && code !== 'network')) throw thrown;
+        return ask(around, command, signal);
+      }
+    },
+    flush: () => tabs?.flush(),
+  };
 }

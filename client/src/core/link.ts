@@ -1,6 +1,5 @@
 import type { Gone } from './closing.js';
-import type { Endpoints } from './endpoints.js';
-import type { Platform } from './platform.js';
+import type { Reach } from './http.js';
 import type { Frame } from './wire.js';
 
 /** One connection to the gateway, from its first attempt to its end. */
@@ -21,9 +20,4 @@ export interface Hearing {
   gone(gone: Gone): void;
 }
 
-export type Open = (
-  where: { readonly platform: Platform; readonly endpoints: Endpoints },
-  token: string,
-  cursor: string | undefined,
-  hearing: Hearing,
-) => Link;
+export type Open = (reach: Reach, token: string, cursor: string | undefined, hearing: Hearing) => Link;

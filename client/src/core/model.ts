@@ -1,7 +1,7 @@
 import type { Events, Item, State } from '../types.js';
 import { Items, type Mark } from './items.js';
-import { Overlay } from './overlay.js';
-import { Seen } from './seen.js';
+import { createOverlay, type Overlay } from './overlay.js';
+import { createSeen } from './seen.js';
 import { Unread } from './unread.js';
 import { cursorOf, type Frame, parseItem, position } from './wire.js';
 
@@ -20,153 +20,150 @@ export type Told<Data> = {
   [Name in keyof Events<Data>]: readonly [name: Name, event: Events<Data>[Name]];
 }[keyof Events<Data>];
 
-/** One page as it was asked for, and what happened while it was on its way. */
+/** A page that is on its way. */
 export interface Loading {
+  /** The ids of the list when it was asked for. */
   readonly before: ReadonlySet<string>;
-  readonly marks: Mark[];
+  /** It has come, or will not. */
+  over(): void;
 }
 
 /** What one tab knows, told by frames. No IO, no clock of its own. */
-export class Model<Data> {
+export interface Model<Data> {
   readonly items: Items<Data>;
-  readonly overlay = new Overlay<Data>();
-  readonly unread = new Unread();
-  readonly #seen = new Seen();
-  list: State['list'] = 'loading';
+  readonly overlay: Overlay<Data>;
+  readonly unread: Unread;
+  list: State['list'];
   /** A reload was begun and has not come to its end. */
-  stale = false;
+  stale: boolean;
   /** Where the log goes on for this browser. */
   cursor: string | undefined;
-  /** Frames still to come that are replays. */
-  #missed = 0;
-  readonly #loading = new Set<Loading>();
-
-  constructor(
-    keep: number,
-    private readonly now: () => number,
-    private readonly tell: (...told: Told<Data>) => void,
-  ) {
-    this.items = new Items(keep);
-  }
-
   /** Returns what has to be done now: `reload` the list, or reload it because something is `lost`. */
-  frame({ type, data }: Frame): 'reload' | 'lost' | undefined {
-    switch (type) {
-      case 'notification':
-        this.#notification(data);
-        break;
-      case 'notification_update':
-        this.#update(data);
-        break;
-      case 'unread_count':
-        this.#count(data);
-        break;
-      case 'connected':
-        return this.#connected(data);
-    }
-    return undefined;
-  }
-
+  frame(frame: Frame): 'reload' | 'lost' | undefined;
   /** A page is asked for. */
-  load(): Loading {
-    const loading = { before: new Set(this.items.all.map(({ id }) => id)), marks: [] };
-    this.#loading.add(loading);
-    return loading;
-  }
-
-  /** It has come, or will not. */
-  loaded(loading: Loading): void {
-    this.#loading.delete(loading);
-    // The page may be from before these.
-    for (const mark of loading.marks) this.items.mark(mark);
-  }
-
+  load(): Loading;
   /** Entries of a page, newest first. */
-  parse(page: unknown): Item<Data>[] {
-    if (!Array.isArray(page)) return [];
-    const items = page.map((fields) => parseItem<Data>(fields, this.now()));
-    return items.filter((item) => item !== undefined);
-  }
-
-  mark(mark: Mark): void {
-    this.items.mark(mark);
-    for (const { marks } of this.#loading) marks.push(mark);
-  }
-
-  snapshot(): Snapshot<Data> {
-    const { items, list, cursor, unread } = this;
-    return { items: items.all, more: items.more, list, cursor, ...unread };
-  }
-
+  parse(page: unknown): Item<Data>[];
+  mark(mark: Mark): void;
+  snapshot(): Snapshot<Data>;
   /** Takes over what another tab knows; what it was told meanwhile, this one is told now. */
-  adopt({ items, more, list, cursor, count, version }: Snapshot<Data>): void {
-    const late = this.cursor !== undefined;
-    for (const item of [...items].reverse()) {
-      const isNew = this.#seen.add(item.id);
-      if (late && isNew && position(item.cursor) > position(this.cursor)) {
-        this.tell('notification', { item, missed: true });
-      }
-    }
-    this.items.adopt(items, more);
-    this.list = list;
-    this.cursor = cursor ?? this.cursor;
-    if (this.unread.set(count, version, true)) this.#tellCount();
-  }
+  adopt(snapshot: Snapshot<Data>): void;
+}
 
-  #connected(data: Frame['data']): 'reload' | 'lost' | undefined {
+export function createModel<Data>(
+  keep: number,
+  now: () => number,
+  tell: (...told: Told<Data>) => void,
+): Model<Data> {
+  const items = new Items<Data>(keep);
+  const unread = new Unread();
+  const isNew = createSeen();
+  /** What happened to entries while pages were on their way. */
+  const loading = new Set<Mark[]>();
+  /** Frames still to come that are replays. */
+  let missed = 0;
+
+  const tellCount = (changed: boolean) => changed && tell('unread', { count: unread.count ?? 0 });
+
+  const advance = (cursor: string | undefined) => {
+    if (position(cursor) > position(model.cursor)) model.cursor = cursor;
+  };
+
+  const mark = (mark: Mark) => {
+    items.mark(mark);
+    for (const marks of loading) marks.push(mark);
+  };
+
+  const connected = (data: Frame['data']) => {
     const whole = data.recovered === true;
     const cursor = cursorOf(data.cursor);
-    const known = this.unread.version === data.version;
-    if (this.unread.set(data.unread_count, data.version, !whole)) this.#tellCount();
-    this.#missed = Number(data.replayed) || 0;
-    if (cursor === undefined) {
+    const known = unread.version === data.version;
+    tellCount(unread.set(data.unread_count, data.version, !whole));
+    missed = Number(data.replayed) || 0;
+    if (!cursor) {
       // This gateway keeps no inbox: what is live is all there is.
-      this.list = 'ready';
+      model.list = 'ready';
       return undefined;
     }
-    if (whole) this.#advance(cursor);
-    else this.cursor = cursor;
+    if (whole) advance(cursor);
+    else model.cursor = cursor;
     if (data.recovered === false) {
       // It may be another log, whose places begin anew.
-      this.items.newest = -1;
+      items.newest = -1;
       return 'lost';
     }
-    return this.list !== 'ready' || this.stale || !known ? 'reload' : undefined;
-  }
+    return model.list !== 'ready' || model.stale || !known ? 'reload' : undefined;
+  };
 
-  #notification(data: Frame['data']): void {
-    const missed = this.#missed > 0;
-    if (missed) this.#missed--;
-    const item = parseItem<Data>(data, this.now());
+  const arrived = (data: Frame['data']) => {
+    const item = parseItem<Data>(data, now());
+    const late = missed > 0;
+    if (late) missed--;
     if (!item) return;
-    this.#advance(item.cursor);
-    if (this.#seen.add(item.id)) {
-      this.items.add(item);
-      this.tell('notification', { item, missed });
-    } else if (this.items.has(item.id)) {
-      this.items.add(item);
-    }
-  }
+    const { id, cursor } = item;
+    advance(cursor);
+    const first = isNew(id);
+    if (first || items.has(id)) items.add(item);
+    if (first) tell('notification', { item, missed: late });
+  };
 
-  #update(data: Frame['data']): void {
-    const id = typeof data.notification_id === 'string' ? data.notification_id : undefined;
-    const { status } = data;
-    if (status !== 'read' && status !== 'deleted' && status !== 'all_read') return;
-    if (id === undefined && status !== 'all_read') return;
-    this.mark({ id: status === 'all_read' ? undefined : id, status });
-    this.tell('update', { id, status });
-  }
+  const updated = ({ notification_id, status }: Frame['data']) => {
+    const all = status === 'all_read';
+    const id = typeof notification_id === 'string' ? notification_id : undefined;
+    if (!all && (id === undefined || (status !== 'read' && status !== 'deleted'))) return;
+    mark({ id: all ? undefined : id, status });
+    tell('update', { id, status });
+  };
 
-  #count(data: Frame['data']): void {
-    this.#advance(cursorOf(data.cursor));
-    if (this.unread.set(data.count, data.version)) this.#tellCount();
-  }
-
-  #tellCount(): void {
-    this.tell('unread', { count: this.unread.count ?? 0 });
-  }
-
-  #advance(cursor: string | undefined): void {
-    if (position(cursor) > position(this.cursor)) this.cursor = cursor;
-  }
+  const model: Model<Data> = {
+    items,
+    overlay: createOverlay<Data>(),
+    unread,
+    list: 'loading',
+    stale: false,
+    cursor: undefined,
+    mark,
+    frame({ type, data }) {
+      if (type === 'connected') return connected(data);
+      if (type === 'notification') arrived(data);
+      else if (type === 'notification_update') updated(data);
+      else if (type === 'unread_count') {
+        advance(cursorOf(data.cursor));
+        tellCount(unread.set(data.count, data.version));
+      }
+      return undefined;
+    },
+    load() {
+      const marks: Mark[] = [];
+      loading.add(marks);
+      return {
+        before: new Set(items.all.map(({ id }) => id)),
+        over() {
+          loading.delete(marks);
+          // The page may be from before these.
+          for (const mark of marks) items.mark(mark);
+        },
+      };
+    },
+    parse(page) {
+      if (!Array.isArray(page)) return [];
+      return page.map((fields) => parseItem<Data>(fields, now())).filter((item) => item !== undefined);
+    },
+    snapshot() {
+      const { list, cursor } = model;
+      return { items: items.all, more: items.more, list, cursor, ...unread };
+    },
+    adopt(other) {
+      const { cursor } = model;
+      for (const item of [...other.items].reverse()) {
+        const late = isNew(item.id) && cursor && position(item.cursor) > position(cursor);
+        if (late) tell('notification', { item, missed: true });
+      }
+      items.adopt(other.items, other.more);
+      model.list = other.list;
+      model.cursor = other.cursor ?? cursor;
+      tellCount(unread.set(other.count, other.version, true));
+    },
+  };
+  return model;
 }

@@ -10,50 +10,51 @@ export interface Early {
  * What the page has asked for, over what the gateway has told. Taking one back leaves all others, and whatever
  * the gateway has told since; a copy of the list from before would not.
  */
-export class Overlay<Data> {
-  readonly #early = new Set<Early>();
-  #from: readonly Item<Data>[] = [];
-  #shown: readonly Item<Data>[] = [];
-  #stale = true;
-
-  put(status: Early['status'], ids: Iterable<string>): Early {
-    const early = { status, ids: new Set(ids) };
-    this.#early.add(early);
-    this.#stale = true;
-    return early;
-  }
-
+export interface Overlay<Data> {
+  put(status: Early['status'], ids: Iterable<string>): Early;
   /** It was confirmed or refused. */
-  take(early: Early): void {
-    this.#early.delete(early);
-    this.#stale = true;
-  }
-
+  take(early: Early): void;
   /** The list as it is shown; the same array for the same list while nothing changes. */
-  over(items: readonly Item<Data>[]): readonly Item<Data>[] {
-    if (!this.#stale && items === this.#from) return this.#shown;
-    this.#from = items;
-    this.#stale = false;
-    const read = this.#ids('read');
-    const deleted = this.#ids('deleted');
-    if (read.size + deleted.size === 0) return (this.#shown = items);
-    const before = new Map(this.#shown.map((item) => [item.id, item]));
-    this.#shown = items
-      .filter(({ id }) => !deleted.has(id))
-      .map((item) => {
-        if (item.read || !read.has(item.id)) return item;
-        const shown = before.get(item.id);
-        // The same object as last time, for lists that draw what has changed.
-        return shown?.read && shown.fields === item.fields ? shown : { ...item, read: true };
-      });
-    return this.#shown;
-  }
+  over(items: readonly Item<Data>[]): readonly Item<Data>[];
+}
 
-  #ids(status: Early['status']): Set<string> {
-    const ids = new Set<string>();
-    for (const early of this.#early) {
-      if (early.status === status) for (const id of early.ids) ids.add(id);
-    }
-    return ids;
-  }
+export function createOverlay<Data>(): Overlay<Data> {
+  const all = new Set<Early>();
+  /** Always the same object for an item, for lists that draw what has changed. */
+  const copies = new WeakMap<Item<Data>, Item<Data>>();
+  let from: readonly Item<Data>[] | undefined;
+  let shown: readonly Item<Data>[] = [];
+
+  const is = (wanted: Early['status'], { id }: Item<Data>) =>
+    [...all].some(({ status, ids }) => status === wanted && ids.has(id));
+
+  const read = (item: Item<Data>) => {
+    const copy = copies.get(item) ?? { ...item, read: true };
+    copies.set(item, copy);
+    return copy;
+  };
+
+  return {
+    put(status, ids) {
+      const early = { status, ids: new Set(ids) };
+      all.add(early);
+      from = undefined;
+      return early;
+    },
+    take(early) {
+      all.delete(early);
+      from = undefined;
+    },
+    over(items) {
+      if (items === from) return shown;
+      from = items;
+      shown = items;
+      if (all.size > 0) {
+        shown = items
+          .filter((item) => !is('deleted', item))
+          .map((item) => (!item.read && is('read', item) ? read(item) : item));
+      }
+      return shown;
+    },
+  };
 }

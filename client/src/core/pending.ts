@@ -6,45 +6,42 @@ import { within } from './signals.js';
 import type { Frame } from './wire.js';
 
 /** Commands that were sent and not answered; answers are told apart by `ref`. */
-export class Pending {
-  #last = 0;
-  readonly #waiting = new Map<unknown, (answer: Frame | undefined) => void>();
-  readonly #platform: Platform;
-  readonly #prefix: string;
-
-  /** @param prefix tells the refs of one page from those of another on the same line */
-  constructor(platform: Platform, prefix = '') {
-    this.#platform = platform;
-    this.#prefix = prefix;
-  }
-
+export interface Pending {
   /** @param send `false`: it could not be sent, which rejects with `network`, as does losing the line */
-  async ask(send: (ref: string) => boolean | undefined, deadline = DEADLINE_MS): Promise<Answer> {
-    const ref = this.#prefix + ++this.#last;
-    const answer = new Promise<Frame | undefined>((resolve) => {
-      this.#waiting.set(ref, resolve);
-      if (!send(ref)) resolve(undefined);
-    });
-    try {
-      const frame = await within(answer, undefined, this.#platform, deadline);
-      if (!frame) throw new CampanileError('network', 'the connection was lost');
-      const { type, data } = frame;
-      if (type === 'error') throw thrown(data as unknown as Failure);
-      return data;
-    } finally {
-      this.#waiting.delete(ref);
-    }
-  }
-
+  ask(send: (ref: string) => boolean | undefined, deadline?: number): Promise<Answer>;
   /** Whether somebody had waited for this frame. */
-  settle(frame: Frame): boolean {
-    const waiting = this.#waiting.get(frame.ref);
-    waiting?.(frame);
-    return !!waiting;
-  }
-
+  settle(frame: Frame): boolean;
   /** The connection is gone, and the answers with it. */
-  drop(): void {
-    for (const waiting of this.#waiting.values()) waiting(undefined);
-  }
+  drop(): void;
+}
+
+/** @param prefix tells the refs of one page from those of another on the same line */
+export function createPending(platform: Platform, prefix = ''): Pending {
+  let last = 0;
+  const waiting = new Map<unknown, (answer?: Frame) => void>();
+  return {
+    async ask(send, deadline = DEADLINE_MS) {
+      const ref = prefix + ++last;
+      const answer = new Promise<Frame | undefined>((resolve) => {
+        waiting.set(ref, resolve);
+        if (!send(ref)) resolve(undefined);
+      });
+      try {
+        const frame = await within(answer, undefined, platform, deadline);
+        if (!frame) throw new CampanileError('network', 'the connection was lost');
+        if (frame.type === 'error') throw thrown(frame.data as unknown as Failure);
+        return frame.data;
+      } finally {
+        waiting.delete(ref);
+      }
+    },
+    settle(frame) {
+      const settle = waiting.get(frame.ref);
+      settle?.(frame);
+      return !!settle;
+    },
+    drop() {
+      for (const settle of waiting.values()) settle();
+    },
+  };
 }

@@ -1,27 +1,18 @@
-/** The ids that were told, the newest of them; an inbox holds 200 unless configured. */
-export class Seen {
-  #ids = new Set<string>();
-  #older = new Set<string>();
-
-  constructor(private readonly room = 2_000) {}
-
-  /** `false`: it was there before. */
-  add(id: string): boolean {
-    if (this.has(id)) return false;
-    this.#ids.add(id);
+/**
+ * Remembers the newest ids; an inbox holds 200 unless configured. What is returned adds one: `false` if it was there
+ * before.
+ */
+export function createSeen(room = 2_000): (id: string) => boolean {
+  let ids = new Set<string>();
+  let older = ids;
+  return (id) => {
+    if (ids.has(id) || older.has(id)) return false;
     // Two halves that take turns forget in one step what a queue would forget one by one.
-    if (this.#ids.size >= this.room / 2) {
-      this.#older = this.#ids;
-      this.#ids = new Set();
+    if (ids.size >= room / 2) {
+      older = ids;
+      ids = new Set();
     }
+    ids.add(id);
     return true;
-  }
-
-  has(id: string): boolean {
-    return this.#ids.has(id) || this.#older.has(id);
-  }
-
-  get size(): number {
-    return this.#ids.size + this.#older.size;
-  }
+  };
 }

@@ -1,17 +1,14 @@
 import type { Connection, Failure } from '../types.js';
-import { Backoff } from './backoff.js';
+import { backoff, slowBackoff } from './backoff.js';
 import { cut, type Gone } from './closing.js';
-import type { Endpoints } from './endpoints.js';
 import { failureOf } from './failure.js';
-import { Gate } from './gate.js';
-import { Heartbeat } from './heartbeat.js';
-import type { Answer, Api } from './http.js';
-import type { Link } from './link.js';
-import { Pending } from './pending.js';
-import type { Platform } from './platform.js';
+import { createGate } from './gate.js';
+import { createHeartbeat, type Heartbeat } from './heartbeat.js';
+import { type Answer, ask, type Reach } from './http.js';
+import type { Hearing, Link } from './link.js';
+import { createPending } from './pending.js';
 import { openSocket } from './socket.js';
 import { openStream } from './stream.js';
-import type { Tokens } from './tokens.js';
 import { type Command, type Frame, userOf } from './wire.js';
 
 /** From the first step of an attempt to the greeting. */
@@ -52,301 +49,292 @@ export interface Owner {
   frame(frame: Frame): void;
 }
 
-export interface Surrounded {
-  readonly platform: Platform;
-  readonly endpoints: Endpoints;
-  readonly tokens: Tokens;
-  readonly api: Api;
+export interface Surrounded extends Reach {
   readonly transport: 'auto' | 'socket' | 'stream';
 }
 
 /** Keeps one user connected: attempts, waits, heartbeat, tokens; and asks what the page wants asked. */
-export class Session {
-  readonly #around: Surrounded;
-  readonly #platform: Platform;
-  readonly #owner: Owner;
-  readonly #backoff: Backoff;
-  readonly #gate = new Gate();
-  readonly #pending: Pending;
+export interface Session {
+  /** Tries now, whatever there was before. */
+  start(): void;
+  /** Ends it, without a word. */
+  stop(): void;
+  /** The network may be back, or the page is looked at again: one attempt now, or a question to the peer. */
+  nudge(): void;
+  /** The browser says that the network is gone. It may be wrong, so attempts go on. */
+  offline(): void;
+  /** Over the socket; over HTTP while there is none. */
+  request(command: Command, signal: AbortSignal): Promise<Answer>;
+}
+
+type Timer = 'next' | 'beat' | 'probe' | 'renew';
+
+const PING = { type: 'ping' };
+
+export function createSession(around: Surrounded, owner: Owner): Session {
+  const { platform, tokens, transport } = around;
+  const pass = createGate();
+  const pending = createPending(platform);
 
   /** The connection in use, or being made. */
-  #link: Link | undefined;
+  let link: Link | undefined;
   /** A second one that takes its place once it is greeted. */
-  #rival: Link | undefined;
+  let rival: Link | undefined;
   /** Of the attempt or connection; what belongs to an older one is late. */
-  #attempt = new AbortController();
-  #attemptedAt = -Infinity;
-  #openedAt: number | undefined;
-  #heartbeat: Heartbeat | undefined;
-  #connection: Connection = 'idle';
-  #error: Failure | undefined;
-  #advice: number | undefined;
+  let attempt = new AbortController();
+  let attemptedAt = -Infinity;
+  let openedAt: number | undefined;
+  let heartbeat: Heartbeat | undefined;
+  let connection: Connection = 'idle';
+  let error: Failure | undefined;
+  let advice: number | undefined;
+  /** Attempts in a row that came to nothing, or to little. */
+  let failures = 0;
   /** Whether the last token was refused; of two in a row the page has no better. */
-  #refused = false;
-  #muteSockets = 0;
-  #probeAfter = PROBE_MS;
+  let refused = false;
+  /** A token was fetched ahead: the next attempt is to use it. */
+  let spare = false;
+  let muteSockets = 0;
+  let probeAfter = PROBE_MS;
   /** What is due, by name; how to call it off. */
-  readonly #due = new Map<'next' | 'beat' | 'probe' | 'renew', () => void>();
+  const due = new Map<Timer, () => void>();
 
-  constructor(around: Surrounded, owner: Owner) {
-    this.#around = around;
-    this.#platform = around.platform;
-    this.#owner = owner;
-    this.#backoff = new Backoff(this.#platform.random);
-    this.#pending = new Pending(this.#platform);
-  }
+  const cancel = (name: Timer) => {
+    due.get(name)?.();
+    due.delete(name);
+  };
 
-  /** Tries now, whatever there was before. */
-  start(): void {
-    if (this.#openedAt !== undefined) return;
-    this.#backoff.reset();
-    this.#refused = false;
-    this.#try();
-  }
+  const later = (name: Timer, ms: number, run: () => void) => {
+    cancel(name);
+    due.set(name, platform.after(ms, run));
+  };
 
-  /** Ends it, without a word. */
-  stop(): void {
-    this.#drop();
-    this.#connection = 'idle';
-    this.#error = undefined;
-  }
+  const isWaiting = () => connection === 'waiting' || (connection === 'offline' && !link);
 
-  /** The network may be back, or the page is looked at again: one attempt now, or a question to the peer. */
-  nudge(): void {
-    const now = this.#platform.now();
-    if (this.#openedAt !== undefined) {
-      // A stream cannot be asked; its comments come often enough.
-      if (this.#link?.kind === 'socket' && this.#heartbeat?.probe(now)) this.#link.send(PING);
-      this.#beat();
-    } else if (this.#isWaiting && now - this.#attemptedAt >= NUDGE_MS) {
-      this.#try();
-    }
-  }
+  const report = (next: Connection, why = error, retryAt?: number) => {
+    const away = next === 'connecting' || next === 'waiting';
+    connection = away && !platform.isOnline() ? 'offline' : next;
+    error = next === 'open' ? undefined : why;
+    owner.frame({ type: 'status', data: { connection, retryAt, error } });
+  };
 
-  /** The browser says that the network is gone. It may be wrong, so attempts go on. */
-  offline(): void {
-    if (this.#link || this.#isWaiting) this.#gone(cut('the browser is offline'));
-  }
-
-  /** Over the socket; over HTTP while there is none. */
-  async request(command: Command, signal: AbortSignal): Promise<Answer> {
-    const answer = await this.#gate.pass(() => this.#ask(command, signal), signal);
-    if (command.type !== 'list') this.#owner.frame({ type: 'unread_count', data: answer });
-    return answer;
-  }
-
-  async #ask(command: Command, signal: AbortSignal): Promise<Answer> {
-    for (let tries = 0; ; tries++) {
-      try {
-        if (this.#openedAt !== undefined && this.#link?.kind === 'socket') {
-          return await this.#pending.ask((ref) => this.#link?.send({ ...command, ref }));
-        }
-        return await this.#around.api.ask(command, signal);
-      } catch (thrown) {
-        const { code } = failureOf(thrown);
-        const isBusy = code === 'busy' || code === 'rate_limited';
-        // Commands can be repeated without harm, so one that was cut off goes over HTTP.
-        const isCut = code === 'network' && tries === 0 && this.#openedAt === undefined;
-        if (signal.aborted || tries >= MAX_BUSY || !(isBusy || isCut)) throw thrown;
-        if (isBusy) await new Promise<void>((resolve) => this.#platform.after(BUSY_MS, resolve));
-      }
-    }
-  }
-
-  get #isWaiting(): boolean {
-    return this.#connection === 'waiting' || (this.#connection === 'offline' && !this.#link);
-  }
-
-  #try(): void {
-    this.#drop();
-    const { tokens } = this.#around;
-    const { signal } = (this.#attempt = new AbortController());
-    this.#attemptedAt = this.#platform.now();
-    this.#report('connecting');
-    tokens.next(signal).then(
-      (token) => {
-        if (signal.aborted) return;
-        const admitted = this.#owner.admit(userOf(token));
-        if (admitted !== true) {
-          tokens.spare = true;
-          return admitted && this.#end(admitted);
-        }
-        this.#later('next', ATTEMPT_MS, () => this.#gone({ ...cut('no greeting in time'), mute: true }));
-        this.#link = this.#dial(this.#kind(), token, (gone) => this.#gone(gone));
-      },
-      (thrown: unknown) => {
-        if (!signal.aborted) this.#gone({ verdict: 'again', failure: failureOf(thrown, 'token') });
-      },
-    );
-  }
-
-  #kind(): Link['kind'] {
-    const { transport } = this.#around;
-    if (transport !== 'auto') return transport;
-    // In turns, so that a gateway that is merely away does not leave everyone on streams.
-    return this.#muteSockets >= BLOCKED && this.#muteSockets % 2 === 0 ? 'stream' : 'socket';
-  }
-
-  #dial(kind: Link['kind'], token: string, gone: (gone: Gone) => void): Link | undefined {
-    const isOurs = () => link && (link === this.#link || link === this.#rival);
-    const hearing = {
-      heard: () => link === this.#link && this.#heartbeat?.heard(this.#platform.now()),
-      frame: (frame: Frame) => link && this.#frame(link, frame),
-      gone: (end: Gone) => isOurs() && gone(end),
-    };
-    let link: Link | undefined;
-    try {
-      const open = kind === 'socket' ? openSocket : openStream;
-      link = open(this.#around, token, this.#owner.cursor(), hearing);
-    } catch (thrown) {
-      // There is no WebSocket, or this page may not have this one.
-      void Promise.resolve().then(() => gone({ ...cut(failureOf(thrown).message), mute: true }));
-    }
-    return link;
-  }
-
-  #frame(link: Link, frame: Frame): void {
-    const { type, data } = frame;
-    if (link === this.#rival) {
-      if (type !== 'connected') return;
-      // The first word of a second connection: from here on it is the first.
-      this.#link?.close();
-      this.#link = link;
-      this.#rival = this.#openedAt = undefined;
-      this.#pending.drop();
-    }
-    if (link !== this.#link || this.#pending.settle(frame)) return;
-    if (type === 'connected' && this.#openedAt === undefined) this.#opened(link, data);
-    if (type === 'reconnect') this.#advice = Math.min(Number(data.after_ms), MAX_ADVICE_MS);
-    else if (type === 'token_expiring') this.#renew(this.#platform.now() + Number(data.in_s) * 1000);
-    // Before the greeting an error says why the connection ends; that is told then.
-    else if (type !== 'pong' && this.#openedAt !== undefined) this.#owner.frame(frame);
-  }
-
-  #opened({ kind }: Link, data: Frame['data']): void {
-    const now = this.#platform.now();
-    this.#cancel('next');
-    this.#openedAt = now;
-    this.#advice = undefined;
-    this.#refused = false;
-    this.#heartbeat = new Heartbeat((Number(data.ping_interval) || 54) * 1000, now);
-    this.#beat();
-    this.#report('open');
-    this.#cancel('probe');
-    if (kind === 'socket') {
-      this.#muteSockets = 0;
-      this.#probeAfter = PROBE_MS;
-    } else if (this.#around.transport === 'auto') {
-      this.#probe();
-    }
-  }
-
-  #gone({ verdict, failure, mute, after = 0 }: Gone): void {
-    const now = this.#platform.now();
-    const opened = this.#openedAt;
-    const healthy = opened !== undefined && now - opened >= HEALTHY_MS;
-    if (healthy) this.#backoff.reset();
-    if (opened === undefined && this.#platform.isOnline()) {
-      this.#muteSockets = mute || this.#link?.kind === 'stream' ? this.#muteSockets + 1 : 0;
-    }
-    const advice = this.#advice;
-    this.#drop();
-
-    if (verdict === 'final') return this.#end(failure);
-    if (verdict === 'token') {
-      if (this.#refused || this.#around.tokens.isStatic) return this.#end(failure);
-      this.#refused = true;
-      // One that is cut off again and again, whatever its token, has to wait like others.
-      if (healthy || opened === undefined) return this.#try();
-    }
-    const usual = verdict === 'slow' ? this.#backoff.slow() : this.#backoff.next();
-    const delay = advice ?? after + usual;
-    this.#later('next', delay, () => this.#try());
-    this.#report('waiting', failure, now + delay);
-    this.#complain(failure);
-  }
-
-  #end(failure: Failure): void {
-    this.#drop();
-    this.#report('closed', failure);
-    this.#complain(failure);
-  }
-
-  #complain(failure: Failure): void {
-    this.#owner.frame({ type: 'error', data: { ...failure } });
-  }
+  const complain = (failure: Failure) => owner.frame({ type: 'error', data: { ...failure } });
 
   /** Lets go of all that belongs to the attempt or connection. */
-  #drop(): void {
-    this.#attempt.abort();
-    this.#link?.close();
-    this.#rival?.close();
-    this.#link = this.#rival = this.#openedAt = this.#heartbeat = this.#advice = undefined;
-    for (const name of this.#due.keys()) this.#cancel(name);
-    this.#pending.drop();
-  }
+  const drop = () => {
+    attempt.abort();
+    link?.close();
+    rival?.close();
+    link = rival = openedAt = heartbeat = advice = undefined;
+    for (const name of due.keys()) cancel(name);
+    pending.drop();
+  };
 
-  #later(name: 'next' | 'beat' | 'probe' | 'renew', ms: number, run: () => void): void {
-    this.#cancel(name);
-    this.#due.set(name, this.#platform.after(ms, run));
-  }
+  const end = (failure: Failure) => {
+    drop();
+    report('closed', failure);
+    complain(failure);
+  };
 
-  #cancel(name: 'next' | 'beat' | 'probe' | 'renew'): void {
-    this.#due.get(name)?.();
-    this.#due.delete(name);
-  }
+  const start = () => {
+    drop();
+    const { signal } = (attempt = new AbortController());
+    attemptedAt = platform.now();
+    report('connecting');
+    const token = spare ? tokens.last(signal) : tokens.fetch(signal);
+    spare = false;
+    token.then(
+      (token) => {
+        if (signal.aborted) return;
+        const admitted = owner.admit(userOf(token));
+        if (admitted === true) {
+          later('next', ATTEMPT_MS, () => gone(cut('no greeting in time', true)));
+          link = dial(kind(), token, gone);
+        } else {
+          spare = true;
+          if (admitted) end(admitted);
+        }
+      },
+      (thrown: unknown) => {
+        if (!signal.aborted) gone({ verdict: 'again', failure: failureOf(thrown, 'token') });
+      },
+    );
+  };
 
-  #report(connection: Connection, error = this.#error, retryAt?: number): void {
-    const away = connection === 'connecting' || connection === 'waiting';
-    this.#connection = away && !this.#platform.isOnline() ? 'offline' : connection;
-    this.#error = connection === 'open' ? undefined : error;
-    const data = { connection: this.#connection, retryAt, error: this.#error };
-    this.#owner.frame({ type: 'status', data });
-  }
+  const kind = (): Link['kind'] => {
+    if (transport !== 'auto') return transport;
+    // In turns, so that a gateway that is merely away does not leave everyone on streams.
+    return muteSockets >= BLOCKED && muteSockets % 2 === 0 ? 'stream' : 'socket';
+  };
 
-  #beat(): void {
-    const now = this.#platform.now();
-    const beat = this.#heartbeat?.beat(now);
-    if (!this.#heartbeat || !beat) return;
-    if (beat === 'dead') return this.#gone(cut('the gateway has fallen silent'));
-    if (beat === 'ping') this.#link?.send(PING);
-    this.#later('beat', this.#heartbeat.due() - now, () => this.#beat());
-  }
+  const dial = (kind: Link['kind'], token: string, gone: (gone: Gone) => void): Link | undefined => {
+    let mine: Link | undefined;
+    const hearing: Hearing = {
+      heard: () => mine === link && heartbeat?.heard(platform.now()),
+      frame: (frame) => mine && hear(mine, frame),
+      gone: (end) => mine && (mine === link || mine === rival) && gone(end),
+    };
+    try {
+      const open = kind === 'socket' ? openSocket : openStream;
+      mine = open(around, token, owner.cursor(), hearing);
+    } catch (thrown) {
+      // There is no WebSocket, or this page may not have this one.
+      queueMicrotask(() => gone(cut(failureOf(thrown).message, true)));
+    }
+    return mine;
+  };
+
+  const hear = (from: Link, frame: Frame) => {
+    const { type, data } = frame;
+    if (from === rival) {
+      if (type !== 'connected') return;
+      // The first word of a second connection: from here on it is the first.
+      link?.close();
+      link = from;
+      rival = openedAt = undefined;
+      pending.drop();
+    }
+    if (from !== link || pending.settle(frame)) return;
+    if (type === 'connected' && openedAt === undefined) opened(from, data);
+    if (type === 'reconnect') advice = Math.min(Number(data.after_ms), MAX_ADVICE_MS);
+    else if (type === 'token_expiring') void renew(platform.now() + Number(data.in_s) * 1000);
+    // Before the greeting an error says why the connection ends; that is told then.
+    else if (type !== 'pong' && openedAt !== undefined) owner.frame(frame);
+  };
+
+  const opened = ({ kind }: Link, data: Frame['data']) => {
+    cancel('next');
+    cancel('probe');
+    openedAt = platform.now();
+    advice = undefined;
+    refused = false;
+    heartbeat = createHeartbeat((Number(data.ping_interval) || 54) * 1000, openedAt);
+    beat();
+    report('open');
+    if (kind === 'socket') {
+      muteSockets = 0;
+      probeAfter = PROBE_MS;
+    } else if (transport === 'auto') {
+      probe();
+    }
+  };
+
+  const gone = ({ verdict, failure, mute, after = 0 }: Gone) => {
+    const now = platform.now();
+    const isNew = openedAt === undefined;
+    const healthy = now - (openedAt ?? now) >= HEALTHY_MS;
+    if (healthy) failures = 0;
+    if (isNew && platform.isOnline()) muteSockets = mute || link?.kind === 'stream' ? muteSockets + 1 : 0;
+    const advised = advice;
+    drop();
+
+    if (verdict === 'final') return end(failure);
+    if (verdict === 'token') {
+      if (refused || tokens.isStatic) return end(failure);
+      refused = true;
+      // One that is cut off again and again, whatever its token, has to wait like others.
+      if (healthy || isNew) return start();
+    }
+    const { random } = platform;
+    const usual = verdict === 'slow' ? slowBackoff(random) : backoff(failures, random);
+    failures++;
+    const delay = advised ?? after + usual;
+    later('next', delay, start);
+    report('waiting', failure, now + delay);
+    complain(failure);
+  };
+
+  const beat = () => {
+    const now = platform.now();
+    const word = heartbeat?.beat(now);
+    if (!heartbeat) return;
+    if (word === 'dead') return gone(cut('the gateway has fallen silent'));
+    if (word === 'ping') link?.send(PING);
+    later('beat', heartbeat.due() - now, beat);
+  };
 
   /** A new token before the old one ends; in place on a socket, a stream is replaced by one that has it. */
-  async #renew(end: number): Promise<void> {
-    const { tokens } = this.#around;
-    const { signal } = this.#attempt;
+  const renew = async (end: number): Promise<void> => {
+    const { signal } = attempt;
     // Without another the connection ends, and the page is told then.
     if (tokens.isStatic) return;
     try {
       const token = await tokens.fetch(signal);
       if (signal.aborted) return;
-      if (this.#link?.kind === 'stream') this.#challenge('stream', token);
-      else await this.#pending.ask((ref) => this.#link?.send({ type: 'refresh', token, ref }));
+      if (link?.kind === 'stream') challenge('stream', token);
+      else await pending.ask((ref) => link?.send({ type: 'refresh', token, ref }));
     } catch (thrown) {
       if (signal.aborted) return;
-      this.#complain(failureOf(thrown, 'token'));
-      if (this.#platform.now() + RENEW_MS < end) this.#later('renew', RENEW_MS, () => this.#renew(end));
+      complain(failureOf(thrown, 'token'));
+      if (platform.now() + RENEW_MS < end) later('renew', RENEW_MS, () => void renew(end));
     }
-  }
+  };
 
   /** Whether sockets get through by now. */
-  #probe(): void {
-    this.#later('probe', this.#probeAfter, () => {
-      this.#probeAfter = Math.min(MAX_PROBE_MS, this.#probeAfter * 2);
-      this.#probe();
-      const { signal } = this.#attempt;
-      const challenge = (token: string) => signal.aborted || this.#challenge('socket', token);
-      this.#around.tokens.last(signal).then(challenge, () => {});
+  const probe = () =>
+    later('probe', probeAfter, () => {
+      probeAfter = Math.min(MAX_PROBE_MS, probeAfter * 2);
+      probe();
+      const { signal } = attempt;
+      tokens.last(signal).then(
+        (token) => signal.aborted || challenge('socket', token),
+        () => {},
+      );
     });
-  }
 
   /** Opens a second connection beside the first, which goes when the second is greeted. */
-  #challenge(kind: Link['kind'], token: string): void {
-    this.#rival?.close();
-    this.#rival = this.#dial(kind, token, () => (this.#rival = undefined));
-  }
-}
+  const challenge = (kind: Link['kind'], token: string) => {
+    rival?.close();
+    rival = dial(kind, token, () => (rival = undefined));
+  };
 
-const PING = { type: 'ping' };
+  const tell = async (command: Command, signal: AbortSignal): Promise<Answer> => {
+    for (let tries = 0; ; tries++) {
+      try {
+        if (openedAt !== undefined && link?.kind === 'socket') {
+          return await pending.ask((ref) => link?.send({ ...command, ref }));
+        }
+        return await ask(around, command, signal);
+      } catch (thrown) {
+        const { code } = failureOf(thrown);
+        const isBusy = code === 'busy' || code === 'rate_limited';
+        // Commands can be repeated without harm, so one that was cut off goes over HTTP.
+        const isCut = code === 'network' && tries === 0 && openedAt === undefined;
+        if (signal.aborted || tries >= MAX_BUSY || !(isBusy || isCut)) throw thrown;
+        if (isBusy) await new Promise<void>((resolve) => platform.after(BUSY_MS, resolve));
+      }
+    }
+  };
+
+  return {
+    start() {
+      if (openedAt !== undefined) return;
+      failures = 0;
+      refused = false;
+      start();
+    },
+    stop() {
+      drop();
+      connection = 'idle';
+      error = undefined;
+    },
+    nudge() {
+      const now = platform.now();
+      if (openedAt !== undefined) {
+        // A stream cannot be asked; its comments come often enough.
+        if (link?.kind === 'socket' && heartbeat?.probe(now)) link.send(PING);
+        beat();
+      } else if (isWaiting() && now - attemptedAt >= NUDGE_MS) {
+        start();
+      }
+    },
+    offline() {
+      if (link || isWaiting()) gone(cut('the browser is offline'));
+    },
+    async request(command, signal) {
+      const answer = await pass(() => tell(command, signal), signal);
+      if (command.type !== 'list') owner.frame({ type: 'unread_count', data: answer });
+      return answer;
+    },
+  };
+}

@@ -8,25 +8,20 @@ export function onAbort(signal: AbortSignal | undefined, run: () => void): () =>
   return () => signal?.removeEventListener('abort', run);
 }
 
-/** Rejects with the signal's reason when that is aborted first, or with `code` after `ms` milliseconds. */
-export async function within<Result>(
+/** Rejects with the signal's reason when that is aborted first, or with `timeout` after `ms` milliseconds. */
+export function within<Result>(
   promise: Promise<Result>,
   signal?: AbortSignal,
   platform?: Platform,
   ms = 0,
-  code = 'timeout',
 ): Promise<Result> {
-  let cancel: (() => void) | undefined;
-  let off: (() => void) | undefined;
-  const first = new Promise<never>((_, reject) => {
-    off = onAbort(signal, () => reject(signal?.reason as Error));
-    const late = () => reject(new CampanileError(code, `no answer within ${ms / 1000} s`));
-    cancel = platform?.after(ms, late);
+  return new Promise<Result>((resolve, reject) => {
+    const late = () => reject(new CampanileError('timeout', `no answer within ${ms / 1000} s`));
+    const cancel = platform?.after(ms, late);
+    const off = onAbort(signal, () => reject(signal?.reason as Error));
+    promise.then(resolve, reject).finally(() => {
+      off();
+      cancel?.();
+    });
   });
-  try {
-    return await Promise.race([promise, first]);
-  } finally {
-    off?.();
-    cancel?.();
-  }
 }

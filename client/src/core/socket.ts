@@ -3,7 +3,6 @@ import { closed, cut } from './closing.js';
 import type { Open } from './link.js';
 import { parseFrame } from './wire.js';
 
-const SUBPROTOCOL = 'campanile.v1';
 /** `WebSocket.OPEN`. */
 const OPEN = 1;
 
@@ -15,33 +14,27 @@ const OPEN = 1;
 export const openSocket: Open = ({ platform, endpoints }, token, cursor, hearing) => {
   let said: Failure | undefined;
   let mute = true;
-  let over = false;
-  const socket = new platform.socket(endpoints.socket(cursor), [SUBPROTOCOL]);
+  const socket = new platform.socket(endpoints.socket(cursor), ['campanile.v1']);
   const send = (frame: object) => {
-    const isOpen = socket.readyState === OPEN && !over;
+    const isOpen = socket.readyState === OPEN;
     if (isOpen) socket.send(JSON.stringify(frame));
     return isOpen;
   };
   socket.onopen = () => send({ type: 'auth', token });
   socket.onmessage = ({ data }) => {
-    if (over) return;
     mute = false;
     hearing.heard();
     const frame = parseFrame(data);
-    if (!frame) return;
-    if (frame.type === 'error' && !frame.ref) said = frame.data as unknown as Failure;
-    hearing.frame(frame);
+    if (frame?.type === 'error' && !frame.ref) said = frame.data as unknown as Failure;
+    if (frame) hearing.frame(frame);
   };
-  socket.onclose = ({ code, reason }) => {
-    if (over) return;
-    over = true;
-    hearing.gone(mute && code === 1006 ? { ...cut('cannot connect'), mute } : closed(code, reason, said));
-  };
+  socket.onclose = ({ code, reason }) =>
+    hearing.gone(mute && code === 1006 ? cut('cannot connect', mute) : closed(code, reason, said));
   return {
     kind: 'socket',
     send,
     close() {
-      over = true;
+      socket.onopen = socket.onmessage = socket.onclose = null;
       socket.close(1000);
     },
   };

@@ -5,38 +5,38 @@ import { cursorOf } from './wire.js';
 const PAUSE_MS = 1_000;
 
 /** Where a browser has come to, over reloads. A storage that fails is a storage that forgets. */
-export class Place {
-  #cursor: string | undefined;
-  #cancel: (() => void) | undefined;
+export interface Place {
+  read(): string | undefined;
+  keep(cursor: string | undefined): void;
+  flush(): void;
+}
 
-  constructor(
-    private readonly platform: Platform,
-    private readonly storage: Keeper | undefined,
-    private readonly key: string,
-  ) {}
-
-  read(): string | undefined {
+export function createPlace(platform: Platform, storage: Keeper | undefined, key: string): Place {
+  let kept: string | undefined;
+  let cancel: (() => void) | undefined;
+  const flush = () => {
+    if (!cancel) return;
+    cancel();
+    cancel = undefined;
     try {
-      return cursorOf(this.storage?.getItem(this.key));
-    } catch {
-      return undefined;
-    }
-  }
-
-  keep(cursor: string | undefined): void {
-    if (cursor === undefined || cursor === this.#cursor) return;
-    this.#cursor = cursor;
-    this.#cancel ??= this.platform.after(PAUSE_MS, () => this.flush());
-  }
-
-  flush(): void {
-    if (!this.#cancel) return;
-    this.#cancel();
-    this.#cancel = undefined;
-    try {
-      this.storage?.setItem(this.key, this.#cursor ?? '');
+      storage?.setItem(key, kept ?? '');
     } catch {
       // Full, or forbidden.
     }
-  }
+  };
+  return {
+    flush,
+    read() {
+      try {
+        return cursorOf(storage?.getItem(key));
+      } catch {
+        return undefined;
+      }
+    },
+    keep(cursor) {
+      if (cursor === undefined || cursor === kept) return;
+      kept = cursor;
+      cancel ??= platform.after(PAUSE_MS, flush);
+    },
+  };
 }

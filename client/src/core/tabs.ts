@@ -1,7 +1,7 @@
 import { failureOf } from './failure.js';
 import type { Answer } from './http.js';
-import { Pending } from './pending.js';
-import type { Channel, Platform } from './platform.js';
+import { createPending } from './pending.js';
+import type { Platform } from './platform.js';
 import type { Command, Frame } from './wire.js';
 
 /** Silence after which the leader is asked whether it is alive. */
@@ -68,191 +68,189 @@ interface Leading {
  * saves connections and nothing depends on it: every tab drops what it has by id, so a tab may take over at any time,
  * and two that lead for a moment do no harm.
  */
-export class Tabs<Picture> {
-  readonly #platform: Platform;
-  readonly #name: string;
-  readonly #tab: Tab<Picture>;
-  readonly #id: string;
-  readonly #channel: Channel;
-  readonly #pending: Pending;
-  readonly #over = new AbortController();
-  /** Ends the wait for our turn. */
-  #turn = new AbortController();
-  /** Gives the lock back. */
-  #release: (() => void) | undefined;
-  #leads = false;
-  /** Of the leader, which may be this tab. */
-  #since = -1;
-  #from = '';
-  #at = 0;
-  /** Whether anybody listens. */
-  #heard = false;
-  #frames: Frame[] = [];
-  #cancel: (() => void) | undefined;
-
-  constructor(platform: Platform, name: string, tab: Tab<Picture>) {
-    this.#platform = platform;
-    this.#name = name;
-    this.#tab = tab;
-    this.#id = platform.random().toString(36) + platform.now();
-    this.#pending = new Pending(platform, this.#id);
-    this.#channel = new platform.channel!(name);
-    this.#channel.onmessage = ({ data }) => this.#hear(data as Message<Picture>);
-    this.#stand();
-  }
-
+export interface Tabs {
   /** Tells the others; together with what comes until `flush`. */
-  publish(frame: Frame): void {
-    if (this.#leads && this.#heard) this.#frames.push(frame);
-  }
-
-  flush(): void {
-    if (this.#frames.length === 0) return;
-    this.#at++;
-    this.#say({ kind: 'frames', frames: this.#frames });
-    this.#frames = [];
-  }
-
+  publish(frame: Frame): void;
+  flush(): void;
   /** Has the leader do it. */
-  async ask(command: Command): Promise<Answer> {
-    try {
-      const ask = (ref: string) => this.#post({ kind: 'ask', from: this.#id, ref, command });
-      return await this.#pending.ask(ask, ASK_MS);
-    } catch (thrown) {
-      if (failureOf(thrown).code === 'timeout') this.check();
-      throw thrown;
-    }
-  }
-
+  ask(command: Command): Promise<Answer>;
   /** Has the leader try to connect. */
-  connect(): void {
-    this.#post({ kind: 'connect', from: this.#id });
-  }
-
+  connect(): void;
   /** Whether the leader is alive; if not, this tab leads. */
-  check(): void {
-    if (this.#leads) return;
-    this.#post({ kind: 'ping', from: this.#id });
-    this.#later(ANSWER_MS, () => this.seize());
-  }
-
+  check(): void;
   /** Leads, whoever does now. */
-  seize(): void {
-    if (this.#leads) return;
-    this.#turn.abort();
-    this.#request({ steal: true });
-  }
+  seize(): void;
+  leave(): void;
+}
 
-  leave(): void {
-    this.#over.abort();
-    this.#leads = false;
-    this.#turn.abort();
-    this.#release?.();
-    this.#cancel?.();
-    this.#pending.drop();
-    this.#channel.close();
-  }
+/** @param name the same in all tabs that share */
+export function joinTabs<Picture>(platform: Platform, name: string, tab: Tab<Picture>): Tabs {
+  const id = platform.random().toString(36) + platform.now();
+  const pending = createPending(platform, id);
+  const channel = new platform.channel!(name);
+  const over = new AbortController();
+  /** Ends the wait for our turn. */
+  let turn = over;
+  /** Gives the lock back. */
+  let release: (() => void) | undefined;
+  let leads = false;
+  /** Of the leader, which may be this tab. */
+  let leader: Pick<Leading, 'from' | 'since'> = { from: '', since: -1 };
+  let at = 0;
+  /** Whether anybody listens. */
+  let heard = false;
+  let waiting: Frame[] = [];
+  let cancel: (() => void) | undefined;
+
+  const later = (ms: number, run: () => void) => {
+    cancel?.();
+    cancel = platform.after(ms, run);
+  };
+
+  const post = (message: Message<Picture>): boolean => {
+    if (over.signal.aborted) return false;
+    channel.postMessage(message);
+    return true;
+  };
+
+  const hail = (kind: Hail['kind']) => post({ kind, from: id });
+
+  const say = (said: Said<Picture>) => post({ ...said, ...leader, at });
+
+  const request = (options: { signal: AbortSignal } | { steal: true }) => {
+    const held = () =>
+      new Promise<void>((resolve) => {
+        if (over.signal.aborted) return resolve();
+        release = resolve;
+        lead();
+      });
+    platform.locks!.request(name, options, held).catch(() => {
+      // Given up by ourselves, or taken by a tab that thought us dead.
+      if (!leads) return;
+      leads = false;
+      waiting = [];
+      tab.resign();
+      stand();
+    });
+  };
 
   /** Waits for its turn, and hears meanwhile. */
-  #stand(): void {
-    const { signal } = (this.#turn = new AbortController());
-    this.#request({ signal });
-    this.#post({ kind: 'hello', from: this.#id });
+  const stand = () => {
+    turn = new AbortController();
+    request({ signal: turn.signal });
+    hail('hello');
     // Tabs that were opened together do not all seize together.
-    this.#later(ANSWER_MS * (1 + this.#platform.random()), () => this.seize());
-  }
+    later(ANSWER_MS * (1 + platform.random()), seize);
+  };
 
-  #request(options: { signal: AbortSignal } | { steal: true }): void {
-    const held = () =>
-      new Promise<void>((release) => {
-        if (this.#over.signal.aborted) return release();
-        this.#release = release;
-        this.#lead();
-      });
-    this.#platform.locks!.request(this.#name, options, held).catch(() => {
-      // Given up by ourselves, or taken by a tab that thought us dead.
-      if (!this.#leads) return;
-      this.#leads = false;
-      this.#frames = [];
-      this.#tab.resign();
-      this.#stand();
-    });
-  }
+  const lead = () => {
+    cancel?.();
+    leads = true;
+    heard = false;
+    at = 0;
+    leader = { from: id, since: Math.max(platform.now(), leader.since + 1) };
+    say({ kind: 'lead' });
+    pending.drop();
+    tab.lead();
+  };
 
-  #lead(): void {
-    this.#cancel?.();
-    this.#leads = true;
-    this.#heard = false;
-    this.#at = 0;
-    this.#since = Math.max(this.#platform.now(), this.#since + 1);
-    this.#from = this.#id;
-    this.#say({ kind: 'lead' });
-    this.#pending.drop();
-    this.#tab.lead();
-  }
+  const seize = () => {
+    if (leads) return;
+    turn.abort();
+    request({ steal: true });
+  };
 
-  #hear(message: Message<Picture>): void {
-    if ('since' in message) {
-      if (!this.#leads) this.#follow(message);
-    } else if (message.kind === 'answer') {
-      this.#pending.settle(message.frame);
-    } else if (this.#leads) {
-      this.#serve(message);
-    }
-  }
+  const check = () => {
+    if (leads) return;
+    hail('ping');
+    later(ANSWER_MS, seize);
+  };
 
-  #serve(message: Hail | Asked): void {
+  const flush = () => {
+    if (waiting.length === 0) return;
+    at++;
+    say({ kind: 'frames', frames: waiting });
+    waiting = [];
+  };
+
+  /** As the leader. */
+  const serve = (message: Hail | Asked) => {
     if (message.kind === 'ask') {
       const { ref, command } = message;
-      const answer = (type: string) => (data: Answer) =>
-        this.#post({ kind: 'answer', frame: { type, data, ref } });
-      const refuse = (thrown: unknown) => answer('error')({ ...failureOf(thrown) });
-      this.#tab.perform(command, this.#over.signal).then(answer('done'), refuse);
+      const answer = (type: string, data: Answer) => post({ kind: 'answer', frame: { type, data, ref } });
+      tab.perform(command, over.signal).then(
+        (data) => answer('done', data),
+        (thrown: unknown) => answer('error', { ...failureOf(thrown) }),
+      );
     } else if (message.kind === 'hello') {
       // What waits belongs to the picture already.
-      this.flush();
-      this.#heard = true;
-      this.#say({ kind: 'picture', to: message.from, picture: this.#tab.picture() });
+      flush();
+      heard = true;
+      say({ kind: 'picture', to: message.from, picture: tab.picture() });
     } else if (message.kind === 'ping') {
-      this.#say({ kind: 'pong' });
+      say({ kind: 'pong' });
     } else {
-      this.#tab.connect();
+      tab.connect();
     }
-  }
+  };
 
-  #follow(message: Leading & Said<Picture>): void {
-    const { kind, from, since, at } = message;
-    if (since < this.#since) return;
-    this.#later(PING_MS * (1 + this.#platform.random()), () => this.check());
-    const known = from === this.#from;
+  /** As one of the others. */
+  const follow = (message: Leading & Said<Picture>) => {
+    const { kind, from, since } = message;
+    if (since < leader.since) return;
+    later(PING_MS * (1 + platform.random()), check);
+    const known = from === leader.from;
     if (kind === 'picture') {
-      if (message.to !== this.#id) return;
-      this.#since = since;
-      this.#from = from;
-      this.#at = at;
-      this.#tab.follow(message.picture);
-    } else if (kind === 'frames' && known && at <= this.#at + 1) {
-      if (at <= this.#at) return;
-      this.#at = at;
-      this.#tab.frames(message.frames);
+      if (message.to !== id) return;
+      leader = { from, since };
+      at = message.at;
+      tab.follow(message.picture);
+    } else if (kind === 'frames' && known && message.at <= at + 1) {
+      if (message.at <= at) return;
+      at = message.at;
+      tab.frames(message.frames);
     } else if (kind !== 'pong' || !known) {
       // A new leader, or some of its words were lost.
-      this.#post({ kind: 'hello', from: this.#id });
+      hail('hello');
     }
-  }
+  };
 
-  #say(said: Said<Picture>): void {
-    this.#post({ ...said, from: this.#id, since: this.#since, at: this.#at });
-  }
+  channel.onmessage = ({ data }) => {
+    const message = data as Message<Picture>;
+    if ('since' in message) {
+      if (!leads) follow(message);
+    } else if (message.kind === 'answer') {
+      pending.settle(message.frame);
+    } else if (leads) {
+      serve(message);
+    }
+  };
+  stand();
 
-  #post(message: Message<Picture>): boolean {
-    if (this.#over.signal.aborted) return false;
-    this.#channel.postMessage(message);
-    return true;
-  }
-
-  #later(ms: number, run: () => void): void {
-    this.#cancel?.();
-    this.#cancel = this.#platform.after(ms, run);
-  }
+  return {
+    check,
+    seize,
+    flush,
+    connect: () => void hail('connect'),
+    publish(frame) {
+      if (leads && heard) waiting.push(frame);
+    },
+    async ask(command) {
+      try {
+        return await pending.ask((ref) => post({ kind: 'ask', from: id, ref, command }), ASK_MS);
+      } catch (thrown) {
+        if (failureOf(thrown).code === 'timeout') check();
+        throw thrown;
+      }
+    },
+    leave() {
+      over.abort();
+      leads = false;
+      turn.abort();
+      release?.();
+      cancel?.();
+      pending.drop();
+      channel.close();
+    },
+  };
 }

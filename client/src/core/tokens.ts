@@ -8,45 +8,33 @@ const DEADLINE_MS = 30_000;
 export type TokenSource = string | ((signal: AbortSignal) => string | Promise<string>);
 
 /** Where tokens come from; remembers the last for requests beside the connection. */
-export class Tokens {
-  readonly #source: TokenSource;
-  readonly #platform: Platform;
-  #last: string | undefined;
-  /** The last one was fetched ahead: the next attempt is to use it. */
-  spare = false;
-
-  constructor(source: TokenSource, platform: Platform) {
-    this.#source = source;
-    this.#platform = platform;
-  }
-
+export interface Tokens {
   /** Whether asking again cannot bring another. */
-  get isStatic(): boolean {
-    return typeof this.#source === 'string';
-  }
-
+  readonly isStatic: boolean;
   /** The last one, or the first. */
-  async last(signal: AbortSignal): Promise<string> {
-    return this.#last ?? this.fetch(signal);
-  }
+  last(signal: AbortSignal): Promise<string>;
+  /**
+   * Asks the page.
+   * @throws `token` when it has none
+   */
+  fetch(signal: AbortSignal): Promise<string>;
+}
 
-  /** For an attempt to connect: tokens expire, so the page is asked each time. */
-  async next(signal: AbortSignal): Promise<string> {
-    const { spare } = this;
-    this.spare = false;
-    return spare ? this.last(signal) : this.fetch(signal);
-  }
-
-  /** @throws `token` when the page has none */
-  async fetch(signal: AbortSignal): Promise<string> {
-    const source = this.#source;
+export function createTokens(source: TokenSource, platform: Platform): Tokens {
+  let known: string | undefined;
+  const fetch = async (signal: AbortSignal) => {
     const ask = async () => (typeof source === 'string' ? source : source(signal));
     try {
-      const token = await within(ask(), signal, this.#platform, DEADLINE_MS, 'token');
-      if (token && typeof token === 'string') return (this.#last = token);
+      const token = await within(ask(), signal, platform, DEADLINE_MS);
+      if (token && typeof token === 'string') return (known = token);
     } catch (thrown) {
       throw new CampanileError('token', failureOf(thrown).message);
     }
     throw new CampanileError('token', 'there is no token');
-  }
+  };
+  return {
+    isStatic: typeof source === 'string',
+    last: async (signal) => known ?? fetch(signal),
+    fetch,
+  };
 }

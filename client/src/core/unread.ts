@@ -9,10 +9,9 @@ export class Unread {
    */
   set(count: unknown, version: unknown, anew = false): boolean {
     if (typeof count !== 'number' || typeof version !== 'number') return false;
-    if (!anew && this.version !== undefined && version <= this.version) return false;
+    if (!anew && version <= (this.version ?? -Infinity)) return false;
     const changed = count !== this.count;
-    this.count = count;
-    this.version = version;
+    Object.assign(this, { count, version });
     return changed;
   }
 }

@@ -2,14 +2,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import { Backoff } from '../../src/core/backoff.js';
-import { closed, refused } from '../../src/core/closing.js';
+import { backoff, slowBackoff } from '../../src/core/backoff.js';
+import { closed } from '../../src/core/closing.js';
 import { endpoints } from '../../src/core/endpoints.js';
 import { EventReader } from '../../src/core/events.js';
-import { Heartbeat } from '../../src/core/heartbeat.js';
+import { createHeartbeat } from '../../src/core/heartbeat.js';
 import { Items } from '../../src/core/items.js';
-import { Overlay } from '../../src/core/overlay.js';
-import { Seen } from '../../src/core/seen.js';
+import { createOverlay } from '../../src/core/overlay.js';
+import { createSeen } from '../../src/core/seen.js';
+import { refused } from '../../src/core/sse.js';
 import { Unread } from '../../src/core/unread.js';
 import { cursorOf, parseFrame, parseItem, userOf } from '../../src/core/wire.js';
 import type { Item } from '../../src/types.js';
@@ -32,23 +33,21 @@ const ids = (list: { readonly all: readonly Item[] }) => list.all.map(({ id }) =
 
 describe('backoff', () => {
   test('any delay up to a bound that doubles and then stays', () => {
-    const most = new Backoff(() => 0.999_999);
-    const delays = Array.from({ length: 8 }, () => Math.round(most.next()));
+    const delays = Array.from({ length: 8 }, (_, failures) => Math.round(backoff(failures, () => 0.999_999)));
     assert.deepEqual(delays, [1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]);
-    most.reset();
-    assert.equal(Math.round(most.next()), 1000);
-    assert.equal(new Backoff(() => 0).next(), 100);
+    assert.equal(backoff(5_000, () => 0.5), 15_000);
+    assert.equal(backoff(0, () => 0), 100);
   });
 
   test('who is told to come less often waits at least half of the longest', () => {
-    assert.equal(new Backoff(() => 0).slow(), 15_000);
-    assert.equal(new Backoff(() => 0.999_999).slow().toFixed(0), '30000');
+    assert.equal(slowBackoff(() => 0), 15_000);
+    assert.equal(slowBackoff(() => 0.999_999).toFixed(0), '30000');
   });
 });
 
 describe('heartbeat', () => {
   test('asks after one and a half intervals of silence, and gives up without an answer', () => {
-    const heart = new Heartbeat(20_000, 0);
+    const heart = createHeartbeat(20_000, 0);
     assert.equal(heart.due(), 30_000);
     assert.equal(heart.beat(29_999), 'wait');
     heart.heard(10_000);
@@ -59,27 +58,27 @@ describe('heartbeat', () => {
   });
 
   test('an answer makes it wait again', () => {
-    const heart = new Heartbeat(20_000, 0);
+    const heart = createHeartbeat(20_000, 0);
     assert.equal(heart.beat(30_000), 'ping');
     heart.heard(31_000);
     assert.equal(heart.due(), 61_000);
   });
 
   test('after a sleep it asks once more before it gives up', () => {
-    const heart = new Heartbeat(20_000, 0);
+    const heart = createHeartbeat(20_000, 0);
     assert.equal(heart.beat(30_000), 'ping');
     assert.equal(heart.beat(3_600_000), 'ping');
     assert.equal(heart.beat(3_610_000), 'dead');
   });
 
   test('a clock that is set back does not stop it', () => {
-    const heart = new Heartbeat(20_000, 1_000_000);
+    const heart = createHeartbeat(20_000, 1_000_000);
     assert.equal(heart.beat(0), 'wait');
     assert.equal(heart.beat(30_000), 'ping');
   });
 
   test('a doubt is settled sooner', () => {
-    const heart = new Heartbeat(20_000, 0);
+    const heart = createHeartbeat(20_000, 0);
     assert.equal(heart.probe(1_000), true);
     assert.equal(heart.probe(1_001), false);
     assert.equal(heart.due(), 5_000);
@@ -160,7 +159,7 @@ describe('the list', () => {
 
 describe('what is shown early', () => {
   test('is taken back alone: other changes and what came meanwhile stay', () => {
-    const overlay = new Overlay();
+    const overlay = createOverlay();
     const first = overlay.put('read', ['n1']);
     const second = overlay.put('deleted', ['n2']);
     const told = items(3, 2, 1);
@@ -175,7 +174,7 @@ describe('what is shown early', () => {
   });
 
   test('does not reach what comes after all were marked', () => {
-    const overlay = new Overlay();
+    const overlay = createOverlay();
     overlay.put('read', ['n1', 'n2']);
     assert.deepEqual(overlay.over(items(3, 2, 1)).map(({ read }) => read), [false, true, true]);
   });
@@ -197,10 +196,10 @@ describe('the count', () => {
 
 describe('ids that were told', () => {
   test('are bounded, and the newest are known', () => {
-    const seen = new Seen(100);
-    for (let id = 0; id < 10_000; id++) assert.equal(seen.add(`${id}`), true);
-    assert.ok(seen.size <= 100);
-    for (let id = 9_950; id < 10_000; id++) assert.equal(seen.add(`${id}`), false);
+    const isNew = createSeen(100);
+    for (let id = 0; id < 10_000; id++) assert.equal(isNew(`${id}`), true);
+    for (let id = 9_950; id < 10_000; id++) assert.equal(isNew(`${id}`), false);
+    for (let id = 9_850; id < 9_900; id++) assert.equal(isNew(`${id}`), true);
   });
 });
 
@@ -246,12 +245,12 @@ describe('the wire', () => {
   });
 
   test('addresses are made from the gateway’s, and hold no token', () => {
-    const at = endpoints('https://n.example/base/?x=1', { base: undefined });
+    const at = endpoints('https://n.example/base/?x=1', undefined);
     assert.equal(at.socket('3-1'), 'wss://n.example/base/ws/notifications?cursor=3-1');
     assert.equal(at.stream(undefined), 'https://n.example/base/api/notifications/stream');
-    assert.equal(endpoints('ws://n.example', { base: undefined }).api('/x'), 'http://n.example/api/notifications/x');
-    assert.equal(endpoints('/', { base: 'https://p.example/a/b' }).base, 'https://p.example');
-    assert.throws(() => endpoints('/', { base: undefined }).base, TypeError);
+    assert.equal(endpoints('ws://n.example', undefined).api('/x'), 'http://n.example/api/notifications/x');
+    assert.equal(endpoints('/', 'https://p.example/a/b').base(), 'https://p.example');
+    assert.throws(() => endpoints('/', undefined).base(), TypeError);
   });
 });
 
