@@ -1,9 +1,5 @@
+import { FRAME_MS, HIDDEN_MS } from './limits.js';
 import type { Platform } from './platform.js';
-
-/** Changes are shown together at most this often: once per frame of a screen. */
-const FRAME_MS = 16;
-/** The same while nobody looks. */
-const HIDDEN_MS = 250;
 
 export interface Batch {
   /** Soon: at once after a pause, else with what else has changed. */

@@ -1,7 +1,5 @@
+import { COMMANDS_AT_ONCE } from './limits.js';
 import { onAbort } from './signals.js';
-
-/** A gateway does 8 commands of one connection at a time. */
-const AT_ONCE = 6;
 
 export type Gate = <Result>(run: () => Promise<Result>, signal: AbortSignal) => Promise<Result>;
 
@@ -10,7 +8,7 @@ export function createGate(): Gate {
   let inside = 0;
   const line = new Set<() => void>();
   return async (run, signal) => {
-    if (inside >= AT_ONCE) {
+    if (inside >= COMMANDS_AT_ONCE) {
       await new Promise<void>((resolve) => {
         const enter = () => {
           line.delete(enter);

@@ -25,7 +25,7 @@ export function createHeartbeat(interval: number, heard: number): Heartbeat {
   let answer = ANSWER_MS;
   /** Whether the question was repeated because this side had slept. */
   let again = false;
-  const due = () => (asked === undefined ? heard + interval * PATIENCE : asked + answer);
+  const due = () => (asked ? asked + answer : heard + interval * PATIENCE);
   return {
     due,
     heard(now) {
@@ -35,7 +35,7 @@ export function createHeartbeat(interval: number, heard: number): Heartbeat {
       answer = ANSWER_MS;
     },
     probe(now) {
-      if (asked !== undefined) return false;
+      if (asked) return false;
       asked = now;
       answer = PROBE_MS;
       return true;
@@ -43,9 +43,9 @@ export function createHeartbeat(interval: number, heard: number): Heartbeat {
     beat(now) {
       // The clock was set back; what is measured from the future would never be due.
       heard = Math.min(heard, now);
-      if (asked !== undefined) asked = Math.min(asked, now);
+      asked &&= Math.min(asked, now);
       if (now < due()) return 'wait';
-      if (asked !== undefined) {
+      if (asked) {
         // Unless it is much too late: the page was frozen or throttled, and the answer may be in the queue behind us.
         if (again || now - asked < 2 * answer) return 'dead';
         again = true;

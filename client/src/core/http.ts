@@ -1,6 +1,7 @@
 import type { Failure } from '../types.js';
 import type { Endpoints } from './endpoints.js';
 import { failureOf, thrown } from './failure.js';
+import { DEADLINE_MS } from './limits.js';
 import type { Platform } from './platform.js';
 import { within } from './signals.js';
 import type { Tokens } from './tokens.js';
@@ -8,9 +9,6 @@ import type { Command } from './wire.js';
 
 /** What a command brings: a page, or the count after it. */
 export type Answer = Record<string, unknown>;
-
-/** Milliseconds until an answer must be there. */
-export const DEADLINE_MS = 10_000;
 
 /** What a request needs. */
 export interface Reach {

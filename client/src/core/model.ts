@@ -1,5 +1,5 @@
 import type { Events, Item, State } from '../types.js';
-import { Items, type Mark } from './items.js';
+import { createItems, type Items, type Mark } from './items.js';
 import { createOverlay, type Overlay } from './overlay.js';
 import { createSeen } from './seen.js';
 import { Unread } from './unread.js';
@@ -55,7 +55,7 @@ export function createModel<Data>(
   now: () => number,
   tell: (...told: Told<Data>) => void,
 ): Model<Data> {
-  const items = new Items<Data>(keep);
+  const items = createItems<Data>(keep);
   const unread = new Unread();
   const isNew = createSeen();
   /** What happened to entries while pages were on their way. */
@@ -89,7 +89,7 @@ export function createModel<Data>(
     else model.cursor = cursor;
     if (data.recovered === false) {
       // It may be another log, whose places begin anew.
-      items.newest = -1;
+      items.renumber();
       return 'lost';
     }
     return model.list !== 'ready' || model.stale || !known ? 'reload' : undefined;
@@ -103,7 +103,7 @@ export function createModel<Data>(
     const { id, cursor } = item;
     advance(cursor);
     const first = isNew(id);
-    if (first || items.has(id)) items.add(item);
+    items.add(item, first);
     if (first) tell('notification', { item, missed: late });
   };
 
@@ -137,7 +137,7 @@ export function createModel<Data>(
       const marks: Mark[] = [];
       loading.add(marks);
       return {
-        before: new Set(items.all.map(({ id }) => id)),
+        before: new Set(items.all().map(({ id }) => id)),
         over() {
           loading.delete(marks);
           // The page may be from before these.
@@ -151,7 +151,7 @@ export function createModel<Data>(
     },
     snapshot() {
       const { list, cursor } = model;
-      return { items: items.all, more: items.more, list, cursor, ...unread };
+      return { items: items.all(), more: items.more(), list, cursor, ...unread };
     },
     adopt(other) {
       const { cursor } = model;

@@ -64,8 +64,8 @@ export interface Platform {
 export function browser(): Platform {
   const { document, navigator } = globalThis as Partial<typeof globalThis>;
   return {
-    now: () => Date.now(),
-    random: () => Math.random(),
+    now: Date.now,
+    random: Math.random,
     after: (ms, run) => {
       const timer = setTimeout(run, ms);
       return () => clearTimeout(timer);
@@ -77,7 +77,7 @@ export function browser(): Platform {
     storage: local(),
     base: document?.baseURI,
     isOnline: () => navigator?.onLine !== false,
-    isVisible: () => document?.visibilityState !== 'hidden',
+    isVisible: () => !document?.hidden,
     watch,
   };
 }
@@ -94,14 +94,10 @@ function local(): Keeper | undefined {
 function watch({ online, offline, visible, hidden }: Surroundings): () => void {
   const { document, addEventListener } = globalThis as Partial<typeof globalThis>;
   const over = new AbortController();
-  const { signal } = over;
-  if (document && addEventListener) {
-    const seen = () => (document.visibilityState === 'hidden' ? hidden() : visible());
-    addEventListener('online', online, { signal });
-    addEventListener('offline', offline, { signal });
-    addEventListener('pagehide', hidden, { signal });
-    addEventListener('pageshow', seen, { signal });
-    document.addEventListener('visibilitychange', seen, { signal });
+  const seen = () => (document?.hidden ? hidden() : visible());
+  const listeners = { online, offline, pagehide: hidden, pageshow: seen, visibilitychange: seen };
+  for (const [name, listener] of Object.entries(listeners)) {
+    addEventListener?.(name, listener, { signal: over.signal });
   }
   return () => over.abort();
 }

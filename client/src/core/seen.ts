@@ -1,8 +1,10 @@
+import { MAX_SEEN } from './limits.js';
+
 /**
- * Remembers the newest ids; an inbox holds 200 unless configured. What is returned adds one: `false` if it was there
+ * Remembers the newest ids. What is returned adds one: `false` if it was there
  * before.
  */
-export function createSeen(room = 2_000): (id: string) => boolean {
+export function createSeen(room = MAX_SEEN): (id: string) => boolean {
   let ids = new Set<string>();
   let older = ids;
   return (id) => {

@@ -5,30 +5,23 @@ import { failureOf } from './failure.js';
 import { createGate } from './gate.js';
 import { createHeartbeat, type Heartbeat } from './heartbeat.js';
 import { type Answer, ask, type Reach } from './http.js';
+import {
+  ATTEMPT_MS,
+  BLOCKED,
+  BUSY_MS,
+  HEALTHY_MS,
+  MAX_ADVICE_MS,
+  MAX_BUSY,
+  MAX_PROBE_MS,
+  NUDGE_MS,
+  PROBE_MS,
+  RENEW_MS,
+} from './limits.js';
 import type { Hearing, Link } from './link.js';
 import { createPending } from './pending.js';
 import { openSocket } from './socket.js';
 import { openStream } from './stream.js';
 import { type Command, type Frame, userOf } from './wire.js';
-
-/** From the first step of an attempt to the greeting. */
-const ATTEMPT_MS = 10_000;
-/** A connection that lasted less is no sign that things go well. */
-const HEALTHY_MS = 10_000;
-/** Between two immediate attempts that something outside has caused. */
-const NUDGE_MS = 1_000;
-/** Sockets that fail in a row before an event stream is tried. */
-const BLOCKED = 2;
-/** Until sockets are tried again while a stream works; doubles with every failure, up to the second. */
-const PROBE_MS = 5 * 60_000;
-const MAX_PROBE_MS = 60 * 60_000;
-/** The most that advice of the gateway can hold a client back. */
-const MAX_ADVICE_MS = 5 * 60_000;
-/** Between two tries for a new token; the warning comes half a minute before the end. */
-const RENEW_MS = 5_000;
-/** Before a command is repeated that was one too many. */
-const BUSY_MS = 1_000;
-const MAX_BUSY = 10;
 
 export interface Status {
   readonly connection: Connection;
@@ -83,6 +76,7 @@ export function createSession(around: Surrounded, owner: Owner): Session {
   /** Of the attempt or connection; what belongs to an older one is late. */
   let attempt = new AbortController();
   let attemptedAt = -Infinity;
+  /** When it was greeted. */
   let openedAt: number | undefined;
   let heartbeat: Heartbeat | undefined;
   let connection: Connection = 'idle';
@@ -97,16 +91,13 @@ export function createSession(around: Surrounded, owner: Owner): Session {
   let muteSockets = 0;
   let probeAfter = PROBE_MS;
   /** What is due, by name; how to call it off. */
-  const due = new Map<Timer, () => void>();
+  const due: Partial<Record<Timer, () => void>> = {};
 
-  const cancel = (name: Timer) => {
-    due.get(name)?.();
-    due.delete(name);
-  };
+  const cancel = (name: Timer) => due[name]?.();
 
   const later = (name: Timer, ms: number, run: () => void) => {
     cancel(name);
-    due.set(name, platform.after(ms, run));
+    due[name] = platform.after(ms, run);
   };
 
   const isWaiting = () => connection === 'waiting' || (connection === 'offline' && !link);
@@ -126,7 +117,7 @@ export function createSession(around: Surrounded, owner: Owner): Session {
     link?.close();
     rival?.close();
     link = rival = openedAt = heartbeat = advice = undefined;
-    for (const name of due.keys()) cancel(name);
+    for (const cancel of Object.values(due)) cancel();
     pending.drop();
   };
 
@@ -195,11 +186,11 @@ export function createSession(around: Surrounded, owner: Owner): Session {
       pending.drop();
     }
     if (from !== link || pending.settle(frame)) return;
-    if (type === 'connected' && openedAt === undefined) opened(from, data);
+    if (type === 'connected' && !openedAt) opened(from, data);
     if (type === 'reconnect') advice = Math.min(Number(data.after_ms), MAX_ADVICE_MS);
     else if (type === 'token_expiring') void renew(platform.now() + Number(data.in_s) * 1000);
     // Before the greeting an error says why the connection ends; that is told then.
-    else if (type !== 'pong' && openedAt !== undefined) owner.frame(frame);
+    else if (type !== 'pong' && openedAt) owner.frame(frame);
   };
 
   const opened = ({ kind }: Link, data: Frame['data']) => {
@@ -221,7 +212,7 @@ export function createSession(around: Surrounded, owner: Owner): Session {
 
   const gone = ({ verdict, failure, mute, after = 0 }: Gone) => {
     const now = platform.now();
-    const isNew = openedAt === undefined;
+    const isNew = !openedAt;
     const healthy = now - (openedAt ?? now) >= HEALTHY_MS;
     if (healthy) failures = 0;
     if (isNew && platform.isOnline()) muteSockets = mute || link?.kind === 'stream' ? muteSockets + 1 : 0;
@@ -291,7 +282,7 @@ export function createSession(around: Surrounded, owner: Owner): Session {
   const tell = async (command: Command, signal: AbortSignal): Promise<Answer> => {
     for (let tries = 0; ; tries++) {
       try {
-        if (openedAt !== undefined && link?.kind === 'socket') {
+        if (openedAt && link?.kind === 'socket') {
           return await pending.ask((ref) => link?.send({ ...command, ref }));
         }
         return await ask(around, command, signal);
@@ -299,7 +290,7 @@ export function createSession(around: Surrounded, owner: Owner): Session {
         const { code } = failureOf(thrown);
         const isBusy = code === 'busy' || code === 'rate_limited';
         // Commands can be repeated without harm, so one that was cut off goes over HTTP.
-        const isCut = code === 'network' && tries === 0 && openedAt === undefined;
+        const isCut = code === 'network' && tries === 0 && !openedAt;
         if (signal.aborted || tries >= MAX_BUSY || !(isBusy || isCut)) throw thrown;
         if (isBusy) await new Promise<void>((resolve) => platform.after(BUSY_MS, resolve));
       }
@@ -308,7 +299,7 @@ export function createSession(around: Surrounded, owner: Owner): Session {
 
   return {
     start() {
-      if (openedAt !== undefined) return;
+      if (openedAt) return;
       failures = 0;
       refused = false;
       start();
@@ -320,7 +311,7 @@ export function createSession(around: Surrounded, owner: Owner): Session {
     },
     nudge() {
       const now = platform.now();
-      if (openedAt !== undefined) {
+      if (openedAt) {
         // A stream cannot be asked; its comments come often enough.
         if (link?.kind === 'socket' && heartbeat?.probe(now)) link.send(PING);
         beat();

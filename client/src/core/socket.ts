@@ -3,9 +3,6 @@ import { closed, cut } from './closing.js';
 import type { Open } from './link.js';
 import { parseFrame } from './wire.js';
 
-/** `WebSocket.OPEN`. */
-const OPEN = 1;
-
 /**
  * A WebSocket. The token is its first frame and not a subprotocol `bearer.…`: a refusal then comes with a code
  * and a reason, where a browser hides the status of a failed upgrade; and headers end up in logs of proxies and
@@ -16,7 +13,8 @@ export const openSocket: Open = ({ platform, endpoints }, token, cursor, hearing
   let mute = true;
   const socket = new platform.socket(endpoints.socket(cursor), ['campanile.v1']);
   const send = (frame: object) => {
-    const isOpen = socket.readyState === OPEN;
+    // `WebSocket.OPEN`.
+    const isOpen = socket.readyState === 1;
     if (isOpen) socket.send(JSON.stringify(frame));
     return isOpen;
   };

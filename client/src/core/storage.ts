@@ -1,8 +1,6 @@
+import { STORAGE_MS } from './limits.js';
 import type { Keeper, Platform } from './platform.js';
 import { cursorOf } from './wire.js';
-
-/** The cursor is written at most this often, and when the page may be left. */
-const PAUSE_MS = 1_000;
 
 /** Where a browser has come to, over reloads. A storage that fails is a storage that forgets. */
 export interface Place {
@@ -36,7 +34,7 @@ export function createPlace(platform: Platform, storage: Keeper | undefined, key
     keep(cursor) {
       if (cursor === undefined || cursor === kept) return;
       kept = cursor;
-      cancel ??= platform.after(PAUSE_MS, flush);
+      cancel ??= platform.after(STORAGE_MS, flush);
     },
   };
 }

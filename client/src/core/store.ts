@@ -2,11 +2,12 @@ import type { Events, Failure, Item, State, Store } from '../types.js';
 import { backoff } from './backoff.js';
 import { createBatch } from './batch.js';
 import type { Options } from './campanile.js';
-import { Emitter } from './emitter.js';
+import { createEmitter } from './emitter.js';
 import { endpoints } from './endpoints.js';
 import { CampanileError, failureOf } from './failure.js';
 import type { Answer } from './http.js';
 import type { Mark } from './items.js';
+import { KEEP, MAX_PAGE, MAX_TOLD } from './limits.js';
 import { createLine, type Line, type Listener } from './line.js';
 import { createModel, type Told } from './model.js';
 import { browser } from './platform.js';
@@ -15,10 +16,6 @@ import { onAbort, within } from './signals.js';
 import { createTokens } from './tokens.js';
 import type { Command } from './wire.js';
 
-/** The most that one page of the gateway holds. */
-const MAX_PAGE = 200;
-/** Events that wait for a flush; with more of them there is one at once. */
-const MAX_TOLD = 500;
 const IDLE: Status = { connection: 'idle', retryAt: undefined, error: undefined };
 
 export function createStore<Data>(options: Options): Store<Data> {
@@ -31,8 +28,8 @@ export function createStore<Data>(options: Options): Store<Data> {
     tokens: createTokens(token, platform),
     transport,
   };
-  const keep = Math.max(1, Math.min(MAX_PAGE, Math.floor(options.keep ?? 50)));
-  const emitter = new Emitter<Events<Data> & { state: State<Data> }>();
+  const keep = Math.max(1, Math.min(MAX_PAGE, Math.floor(options.keep ?? KEEP)));
+  const emitter = createEmitter<Events<Data> & { state: State<Data> }>();
   let user: string | undefined;
   let line: Line | undefined;
   /** From `connect` to `disconnect`. */
@@ -56,11 +53,11 @@ export function createStore<Data>(options: Options): Store<Data> {
   let model = blank();
 
   const draw = (): State<Data> => ({
-    items: model.overlay.over(model.items.all),
+    items: model.overlay.over(model.items.all()),
     unread: model.unread.count,
     list: model.list,
     loadingMore: !!more,
-    hasMore: model.items.more,
+    hasMore: model.items.more(),
     leads,
     ...status,
     error: status.error ?? trouble,
@@ -124,7 +121,7 @@ export function createStore<Data>(options: Options): Store<Data> {
     if (current.list === 'failed') current.list = 'loading';
     change();
     try {
-      await list(items.room, undefined, signal, (page, older, known) => {
+      await list(items.room(), undefined, signal, (page, older, known) => {
         items.reload(page, known, older);
       });
       current.list = 'ready';
@@ -149,7 +146,7 @@ export function createStore<Data>(options: Options): Store<Data> {
   /** Whether a refusal means that there is nothing left to do. */
   const isDone = ({ id, status }: Mark, code: string) => {
     // What the gateway does not keep is read and dismissed here alone.
-    const kept = model.items.all.some((item) => item.cursor && (!id || item.id === id));
+    const kept = model.items.all().some((item) => item.cursor && (!id || item.id === id));
     return code === 'inbox_disabled' || (code === 'not_found' && (status === 'deleted' || !kept));
   };
 
@@ -200,7 +197,7 @@ export function createStore<Data>(options: Options): Store<Data> {
     },
   };
 
-  const ids = () => model.items.all.map(({ id }) => id);
+  const ids = () => model.items.all().map(({ id }) => id);
 
   const store: Store<Data> = {
     getState: () => state,
@@ -227,7 +224,7 @@ export function createStore<Data>(options: Options): Store<Data> {
       show();
     },
     async markRead(id, { signal } = {}) {
-      if (model.items.all.find((item) => item.id === id)?.read) return;
+      if (model.items.all().find((item) => item.id === id)?.read) return;
       await act({ id, status: 'read' }, [id], { type: 'mark_read', notification_id: id }, signal);
     },
     markAllRead: ({ signal } = {}) =>
@@ -240,8 +237,8 @@ export function createStore<Data>(options: Options): Store<Data> {
     },
     async loadMore({ signal } = {}) {
       const { items } = model;
-      if (!items.more) return;
-      const before = items.oldest;
+      if (!items.more()) return;
+      const before = items.oldest();
       more ??= list(keep, before, life.signal, (page, older) => {
         items.append(page, before, older);
       }).finally(() => {

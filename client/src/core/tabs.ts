@@ -1,15 +1,9 @@
 import { failureOf } from './failure.js';
 import type { Answer } from './http.js';
+import { LEADER_ANSWER_MS, LEADER_COMMAND_MS, LEADER_PING_MS } from './limits.js';
 import { createPending } from './pending.js';
 import type { Platform } from './platform.js';
 import type { Command, Frame } from './wire.js';
-
-/** Silence after which the leader is asked whether it is alive. */
-const PING_MS = 10_000;
-/** A leader that does not answer within this is frozen, and replaced. */
-const ANSWER_MS = 3_000;
-/** A command that the leader has not done within this is done without it. */
-const ASK_MS = 5_000;
 
 /** What the page of one tab is for the others of the same browser. */
 export interface Tab<Picture> {
@@ -140,7 +134,7 @@ export function joinTabs<Picture>(platform: Platform, name: string, tab: Tab<Pic
     request({ signal: turn.signal });
     hail('hello');
     // Tabs that were opened together do not all seize together.
-    later(ANSWER_MS * (1 + platform.random()), seize);
+    later(LEADER_ANSWER_MS * (1 + platform.random()), seize);
   };
 
   const lead = () => {
@@ -163,7 +157,7 @@ export function joinTabs<Picture>(platform: Platform, name: string, tab: Tab<Pic
   const check = () => {
     if (leads) return;
     hail('ping');
-    later(ANSWER_MS, seize);
+    later(LEADER_ANSWER_MS, seize);
   };
 
   const flush = () => {
@@ -198,7 +192,7 @@ export function joinTabs<Picture>(platform: Platform, name: string, tab: Tab<Pic
   const follow = (message: Leading & Said<Picture>) => {
     const { kind, from, since } = message;
     if (since < leader.since) return;
-    later(PING_MS * (1 + platform.random()), check);
+    later(LEADER_PING_MS * (1 + platform.random()), check);
     const known = from === leader.from;
     if (kind === 'picture') {
       if (message.to !== id) return;
@@ -237,7 +231,7 @@ export function joinTabs<Picture>(platform: Platform, name: string, tab: Tab<Pic
     },
     async ask(command) {
       try {
-        return await pending.ask((ref) => post({ kind: 'ask', from: id, ref, command }), ASK_MS);
+        return await pending.ask((ref) => post({ kind: 'ask', from: id, ref, command }), LEADER_COMMAND_MS);
       } catch (thrown) {
         if (failureOf(thrown).code === 'timeout') check();
         throw thrown;

@@ -1,9 +1,7 @@
 import { CampanileError, failureOf } from './failure.js';
+import { TOKEN_MS } from './limits.js';
 import type { Platform } from './platform.js';
 import { within } from './signals.js';
-
-/** How long the page may take to come up with a token. */
-const DEADLINE_MS = 30_000;
 
 export type TokenSource = string | ((signal: AbortSignal) => string | Promise<string>);
 
@@ -25,7 +23,7 @@ export function createTokens(source: TokenSource, platform: Platform): Tokens {
   const fetch = async (signal: AbortSignal) => {
     const ask = async () => (typeof source === 'string' ? source : source(signal));
     try {
-      const token = await within(ask(), signal, platform, DEADLINE_MS);
+      const token = await within(ask(), signal, platform, TOKEN_MS);
       if (token && typeof token === 'string') return (known = token);
     } catch (thrown) {
       throw new CampanileError('token', failureOf(thrown).message);

@@ -9,7 +9,7 @@ export class Unread {
    */
   set(count: unknown, version: unknown, anew = false): boolean {
     if (typeof count !== 'number' || typeof version !== 'number') return false;
-    if (!anew && version <= (this.version ?? -Infinity)) return false;
+    if (!anew && version <= (this.version ?? -1)) return false;
     const changed = count !== this.count;
     Object.assign(this, { count, version });
     return changed;

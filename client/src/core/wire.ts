@@ -14,30 +14,25 @@ export type Command =
   | { readonly type: 'mark_read' | 'delete'; readonly notification_id: string }
   | { readonly type: 'list'; readonly limit: number; readonly before?: string };
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 /** `undefined` for what is no frame; a newer gateway may say things that we do not know. */
 export function parseFrame(text: unknown): Frame | undefined {
-  const value = parseJson(text);
-  if (!isObject(value) || typeof value.type !== 'string') return undefined;
-  return { type: value.type, data: isObject(value.data) ? value.data : {}, ref: value.ref };
-}
-
-export function parseJson(text: unknown): unknown {
   try {
-    return typeof text === 'string' ? JSON.parse(text) : undefined;
+    const { type, data, ref } = JSON.parse(text as string) as Record<string, unknown>;
+    return typeof type === 'string' ? { type, data: fieldsOf(data), ref } : undefined;
   } catch {
     return undefined;
   }
 }
 
+/** What is no object has none. */
+const fieldsOf = (value: unknown) => Object(value) as Record<string, unknown>;
+
 const text = (value: unknown): string =>
   typeof value === 'string' ? value : typeof value === 'number' ? String(value) : '';
 
 /** `undefined` without an id: it could be neither shown once nor marked. */
-export function parseItem<Data>(fields: unknown, now: number): Item<Data> | undefined {
-  if (!isObject(fields)) return undefined;
+export function parseItem<Data>(value: unknown, now: number): Item<Data> | undefined {
+  const fields = fieldsOf(value);
   const id = text(fields.notification_id) || text(fields.id);
   if (!id) return undefined;
   return {

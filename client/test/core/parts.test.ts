@@ -7,7 +7,7 @@ import { closed } from '../../src/core/closing.js';
 import { endpoints } from '../../src/core/endpoints.js';
 import { EventReader } from '../../src/core/events.js';
 import { createHeartbeat } from '../../src/core/heartbeat.js';
-import { Items } from '../../src/core/items.js';
+import { createItems } from '../../src/core/items.js';
 import { createOverlay } from '../../src/core/overlay.js';
 import { createSeen } from '../../src/core/seen.js';
 import { refused } from '../../src/core/sse.js';
@@ -29,7 +29,7 @@ const item = (place: number, more: Partial<Item> = {}): Item => ({
   ...more,
 });
 const items = (...places: number[]) => places.map((place) => item(place));
-const ids = (list: { readonly all: readonly Item[] }) => list.all.map(({ id }) => id).join(' ');
+const ids = (list: { all(): readonly Item[] }) => list.all().map(({ id }) => id).join(' ');
 
 describe('backoff', () => {
   test('any delay up to a bound that doubles and then stays', () => {
@@ -87,17 +87,17 @@ describe('heartbeat', () => {
 
 describe('the list', () => {
   test('keeps the newest, newest first, and says that there are more', () => {
-    const list = new Items(3);
+    const list = createItems(3);
     for (const one of items(1, 2, 3)) list.add(one);
-    assert.equal(list.more, false);
+    assert.equal(list.more(), false);
     list.add(item(4));
     assert.equal(ids(list), 'n4 n3 n2');
-    assert.equal(list.more, true);
-    assert.equal(list.all, list.all);
+    assert.equal(list.more(), true);
+    assert.equal(list.all(), list.all());
   });
 
   test('a page replaces what was there; what came meanwhile stays on top', () => {
-    const list = new Items(10);
+    const list = createItems(10);
     for (const one of items(1, 2, 3)) list.add(one);
     const before = new Set(['n1', 'n2', 'n3']);
     list.add(item(5));
@@ -106,21 +106,21 @@ describe('the list', () => {
   });
 
   test('what is in no log stays, at its time', () => {
-    const list = new Items(10);
+    const list = createItems(10);
     list.add(item(0, { id: 'plain', cursor: undefined, time: 2_500 }));
     list.reload(items(3, 2), new Set(['plain']), false);
     assert.equal(ids(list), 'n3 plain n2');
   });
 
   test('a replay that a page has overtaken does not go on top', () => {
-    const list = new Items(2);
+    const list = createItems(2);
     list.reload(items(9, 8), new Set(), true);
     for (const one of items(5, 8, 10)) list.add(one);
     assert.equal(ids(list), 'n10 n9');
   });
 
   test('older ones are appended, and make room for themselves', () => {
-    const list = new Items(2);
+    const list = createItems(2);
     list.reload(items(9, 8), new Set(), true);
     assert.equal(list.append(items(7, 6), '8-1', true), true);
     list.add(item(10));
@@ -129,31 +129,31 @@ describe('the list', () => {
   });
 
   test('delivered twice it is one, and learns its place', () => {
-    const list = new Items(5);
+    const list = createItems(5);
     list.add(item(1, { cursor: undefined }));
     list.add(item(1, { read: true }));
     assert.equal(ids(list), 'n1');
-    assert.deepEqual(list.all[0], item(1, { read: true }));
+    assert.deepEqual(list.all()[0], item(1, { read: true }));
   });
 
   test('marks', () => {
-    const list = new Items(5);
+    const list = createItems(5);
     for (const one of items(1, 2, 3)) list.add(one);
-    const untouched = list.all[2];
+    const untouched = list.all()[2];
     list.mark({ id: 'n2', status: 'read' });
     list.mark({ id: 'n3', status: 'deleted' });
     assert.equal(ids(list), 'n2 n1');
-    assert.equal(list.all[0]?.read, true);
-    assert.equal(list.all[1], untouched);
+    assert.equal(list.all()[0]?.read, true);
+    assert.equal(list.all()[1], untouched);
     list.mark({ id: undefined, status: 'all_read' });
-    assert.ok(list.all.every(({ read }) => read));
+    assert.ok(list.all().every(({ read }) => read));
   });
 
   test('a flood costs as little as what is kept', () => {
-    const list = new Items(50);
+    const list = createItems(50);
     for (let place = 1; place <= 100_000; place++) list.add(item(place));
-    assert.equal(list.all.length, 50);
-    assert.equal(list.all[0]?.id, 'n100000');
+    assert.equal(list.all().length, 50);
+    assert.equal(list.all()[0]?.id, 'n100000');
   });
 });
 
