@@ -5,8 +5,7 @@ export interface Endpoints {
    * @throws TypeError when it is none
    */
   base(): string;
-  socket(cursor: string | undefined): string;
-  stream(cursor: string | undefined): string;
+  socket(): string;
   api(path: string): string;
 }
 
@@ -17,12 +16,10 @@ export function endpoints(url: string, page: string | undefined): Endpoints {
     return (origin + pathname).replace(/^ws/, 'http').replace(/\/+$/, '');
   };
   const api = (path: string) => `${base()}/api/notifications${path}`;
-  // The cursor is no secret; a token would be, so there is none in any address.
-  const from = (path: string, cursor: string | undefined) => path + (cursor ? `?cursor=${cursor}` : '');
-  return {
-    base,
-    api,
-    socket: (cursor) => from(`${base().replace(/^http/, 'ws')}/ws/notifications`, cursor),
-    stream: (cursor) => from(api('/stream'), cursor),
-  };
+  const socket = () => `${base().replace(/^http/, 'ws')}/ws/notifications`;
+  return { base, api, socket };
 }
+
+/** The cursor is no secret; a token would be, so there is none in any address. */
+export const withCursor = (address: string, cursor: string | undefined): string =>
+  cursor ? `${address}?cursor=${cursor}` : address;

@@ -1,10 +1,11 @@
 import type { Failure } from '../types.js';
 import { failureOf } from './failure.js';
-import { type Answer, ask } from './http.js';
+import type { Answer } from './link.js';
 import type { Snapshot } from './model.js';
 import type { Keeper } from './platform.js';
 import { createSession, type Owner, type Status, type Surrounded } from './session.js';
 import { createPlace, type Place } from './storage.js';
+import { ask } from './stream.js';
 import { joinTabs, type Tabs } from './tabs.js';
 import type { Command, Frame } from './wire.js';
 

@@ -1,6 +1,18 @@
 import type { Gone } from './closing.js';
-import type { Reach } from './http.js';
+import type { Endpoints } from './endpoints.js';
+import type { Platform } from './platform.js';
+import type { Tokens } from './tokens.js';
 import type { Frame } from './wire.js';
+
+/** What is needed to reach the gateway. */
+export interface Reach {
+  readonly platform: Platform;
+  readonly endpoints: Endpoints;
+  readonly tokens: Tokens;
+}
+
+/** What a command brings: a page, or the count after it. */
+export type Answer = Record<string, unknown>;
 
 /** One connection to the gateway, from its first attempt to its end. */
 export interface Link {

@@ -2,7 +2,6 @@ import type { Events, Item, State } from '../types.js';
 import { createItems, type Items, type Mark } from './items.js';
 import { createOverlay, type Overlay } from './overlay.js';
 import { createSeen } from './seen.js';
-import { Unread } from './unread.js';
 import { cursorOf, type Frame, parseItem, position } from './wire.js';
 
 /** All that another tab needs to go on from here. */
@@ -11,8 +10,8 @@ export interface Snapshot<Data = unknown> {
   readonly more: boolean;
   readonly list: State['list'];
   readonly cursor: string | undefined;
-  readonly count: number | undefined;
-  readonly version: number | undefined;
+  readonly unread: number | undefined;
+  readonly version: unknown;
 }
 
 /** An event that is to be told once the state shows it. */
@@ -32,7 +31,8 @@ export interface Loading {
 export interface Model<Data> {
   readonly items: Items<Data>;
   readonly overlay: Overlay<Data>;
-  readonly unread: Unread;
+  /** As the gateway tells it; it is never computed here, so it cannot drift. */
+  unread: number | undefined;
   list: State['list'];
   /** A reload was begun and has not come to its end. */
   stale: boolean;
@@ -56,14 +56,23 @@ export function createModel<Data>(
   tell: (...told: Told<Data>) => void,
 ): Model<Data> {
   const items = createItems<Data>(keep);
-  const unread = new Unread();
   const isNew = createSeen();
   /** What happened to entries while pages were on their way. */
   const loading = new Set<Mark[]>();
   /** Frames still to come that are replays. */
   let missed = 0;
 
-  const tellCount = (changed: boolean) => changed && tell('unread', { count: unread.count ?? 0 });
+  let version: unknown;
+
+  /** A lower version is news from the past, unless the log may be `another` one. */
+  const setCount = (count: unknown, now: unknown, another = false) => {
+    if (typeof count !== 'number' || typeof now !== 'number') return;
+    if (!another && now <= ((version as number) ?? -1)) return;
+    version = now;
+    if (count === model.unread) return;
+    model.unread = count;
+    tell('unread', { count });
+  };
 
   const advance = (cursor: string | undefined) => {
     if (position(cursor) > position(model.cursor)) model.cursor = cursor;
@@ -77,8 +86,8 @@ export function createModel<Data>(
   const connected = (data: Frame['data']) => {
     const whole = data.recovered === true;
     const cursor = cursorOf(data.cursor);
-    const known = unread.version === data.version;
-    tellCount(unread.set(data.unread_count, data.version, !whole));
+    const known = version === data.version;
+    setCount(data.unread_count, data.version, !whole);
     missed = Number(data.replayed) || 0;
     if (!cursor) {
       // This gateway keeps no inbox: what is live is all there is.
@@ -118,7 +127,7 @@ export function createModel<Data>(
   const model: Model<Data> = {
     items,
     overlay: createOverlay<Data>(),
-    unread,
+    unread: undefined,
     list: 'loading',
     stale: false,
     cursor: undefined,
@@ -129,7 +138,7 @@ export function createModel<Data>(
       else if (type === 'notification_update') updated(data);
       else if (type === 'unread_count') {
         advance(cursorOf(data.cursor));
-        tellCount(unread.set(data.count, data.version));
+        setCount(data.count, data.version);
       }
       return undefined;
     },
@@ -150,8 +159,8 @@ export function createModel<Data>(
       return page.map((fields) => parseItem<Data>(fields, now())).filter((item) => item !== undefined);
     },
     snapshot() {
-      const { list, cursor } = model;
-      return { items: items.all(), more: items.more(), list, cursor, ...unread };
+      const { list, cursor, unread } = model;
+      return { items: items.all(), more: items.more(), list, cursor, unread, version };
     },
     adopt(other) {
       const { cursor } = model;
@@ -162,7 +171,7 @@ export function createModel<Data>(
       items.adopt(other.items, other.more);
       model.list = other.list;
       model.cursor = other.cursor ?? cursor;
-      tellCount(unread.set(other.count, other.version, true));
+      setCount(other.unread, other.version, true);
     },
   };
   return model;

@@ -1,7 +1,7 @@
 import type { Failure } from '../types.js';
 import { CampanileError, thrown } from './failure.js';
-import type { Answer } from './http.js';
 import { DEADLINE_MS } from './limits.js';
+import type { Answer } from './link.js';
 import type { Platform } from './platform.js';
 import { within } from './signals.js';
 import type { Frame } from './wire.js';

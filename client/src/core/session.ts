@@ -4,7 +4,6 @@ import { cut, type Gone } from './closing.js';
 import { failureOf } from './failure.js';
 import { createGate } from './gate.js';
 import { createHeartbeat, type Heartbeat } from './heartbeat.js';
-import { type Answer, ask, type Reach } from './http.js';
 import {
   ATTEMPT_MS,
   BLOCKED,
@@ -17,10 +16,10 @@ import {
   PROBE_MS,
   RENEW_MS,
 } from './limits.js';
-import type { Hearing, Link } from './link.js';
+import type { Answer, Hearing, Link, Reach } from './link.js';
 import { createPending } from './pending.js';
 import { openSocket } from './socket.js';
-import { openStream } from './stream.js';
+import { ask, openStream } from './stream.js';
 import { type Command, type Frame, userOf } from './wire.js';
 
 export interface Status {

@@ -1,5 +1,6 @@
 import type { Failure } from '../types.js';
 import { closed, cut } from './closing.js';
+import { withCursor } from './endpoints.js';
 import type { Open } from './link.js';
 import { parseFrame } from './wire.js';
 
@@ -11,7 +12,7 @@ import { parseFrame } from './wire.js';
 export const openSocket: Open = ({ platform, endpoints }, token, cursor, hearing) => {
   let said: Failure | undefined;
   let mute = true;
-  const socket = new platform.socket(endpoints.socket(cursor), ['campanile.v1']);
+  const socket = new platform.socket(withCursor(endpoints.socket(), cursor), ['campanile.v1']);
   const send = (frame: object) => {
     // `WebSocket.OPEN`.
     const isOpen = socket.readyState === 1;

@@ -5,9 +5,9 @@ import type { Options } from './campanile.js';
 import { createEmitter } from './emitter.js';
 import { endpoints } from './endpoints.js';
 import { CampanileError, failureOf } from './failure.js';
-import type { Answer } from './http.js';
 import type { Mark } from './items.js';
 import { KEEP, MAX_PAGE, MAX_TOLD } from './limits.js';
+import type { Answer } from './link.js';
 import { createLine, type Line, type Listener } from './line.js';
 import { createModel, type Told } from './model.js';
 import { browser } from './platform.js';
@@ -54,7 +54,7 @@ export function createStore<Data>(options: Options): Store<Data> {
 
   const draw = (): State<Data> => ({
     items: model.overlay.over(model.items.all()),
-    unread: model.unread.count,
+    unread: model.unread,
     list: model.list,
     loadingMore: !!more,
     hasMore: model.items.more(),

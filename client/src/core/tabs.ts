@@ -1,6 +1,6 @@
 import { failureOf } from './failure.js';
-import type { Answer } from './http.js';
 import { LEADER_ANSWER_MS, LEADER_COMMAND_MS, LEADER_PING_MS } from './limits.js';
+import type { Answer } from './link.js';
 import { createPending } from './pending.js';
 import type { Platform } from './platform.js';
 import type { Command, Frame } from './wire.js';

@@ -4,14 +4,14 @@ import { describe, test } from 'node:test';
 
 import { backoff, slowBackoff } from '../../src/core/backoff.js';
 import { closed } from '../../src/core/closing.js';
-import { endpoints } from '../../src/core/endpoints.js';
+import { endpoints, withCursor } from '../../src/core/endpoints.js';
 import { EventReader } from '../../src/core/events.js';
+import { refused } from '../../src/core/fallback.js';
 import { createHeartbeat } from '../../src/core/heartbeat.js';
 import { createItems } from '../../src/core/items.js';
+import { createModel } from '../../src/core/model.js';
 import { createOverlay } from '../../src/core/overlay.js';
 import { createSeen } from '../../src/core/seen.js';
-import { refused } from '../../src/core/sse.js';
-import { Unread } from '../../src/core/unread.js';
 import { cursorOf, parseFrame, parseItem, userOf } from '../../src/core/wire.js';
 import type { Item } from '../../src/types.js';
 import { tokenOf } from './support/browser.js';
@@ -182,15 +182,22 @@ describe('what is shown early', () => {
 
 describe('the count', () => {
   test('only a higher version is news, unless the log is another', () => {
-    const unread = new Unread();
-    assert.equal(unread.set(3, 7), true);
-    assert.equal(unread.set(9, 6), false);
-    assert.equal(unread.set(9, 7), false);
-    assert.equal(unread.count, 3);
-    assert.equal(unread.set(3, 8), false);
-    assert.equal(unread.set(1, 2, true), true);
-    assert.equal(unread.set('5', undefined), false);
-    assert.equal(unread.count, 1);
+    const told: unknown[] = [];
+    const model = createModel(50, () => 0, (...event) => told.push(event));
+    const count = (count: unknown, version: unknown) => model.frame({ type: 'unread_count', data: { count, version } });
+    const greet = (recovered: boolean, unread_count: unknown, version: unknown) =>
+      model.frame({ type: 'connected', data: { recovered, unread_count, version } });
+    count(3, 7);
+    count(9, 6);
+    count(9, 7);
+    assert.equal(model.unread, 3);
+    count(3, 8);
+    greet(true, 9, 2);
+    assert.deepEqual(told, [['unread', { count: 3 }]]);
+    greet(false, 1, 2);
+    count('5', undefined);
+    assert.deepEqual(told.slice(1), [['unread', { count: 1 }]]);
+    assert.equal(model.unread, 1);
   });
 });
 
@@ -246,8 +253,8 @@ describe('the wire', () => {
 
   test('addresses are made from the gateway’s, and hold no token', () => {
     const at = endpoints('https://n.example/base/?x=1', undefined);
-    assert.equal(at.socket('3-1'), 'wss://n.example/base/ws/notifications?cursor=3-1');
-    assert.equal(at.stream(undefined), 'https://n.example/base/api/notifications/stream');
+    assert.equal(withCursor(at.socket(), '3-1'), 'wss://n.example/base/ws/notifications?cursor=3-1');
+    assert.equal(withCursor(at.api('/stream'), undefined), 'https://n.example/base/api/notifications/stream');
     assert.equal(endpoints('ws://n.example', undefined).api('/x'), 'http://n.example/api/notifications/x');
     assert.equal(endpoints('/', 'https://p.example/a/b').base(), 'https://p.example');
     assert.throws(() => endpoints('/', undefined).base(), TypeError);
