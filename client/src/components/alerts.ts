@@ -1,19 +1,7 @@
-// Notifications of the operating system and a quiet sound: both off until somebody switches them on.
+// Notifications of the operating system and a quiet sound: fetched when somebody switches them on, or has.
 
-import type { Item, Store } from '../types.js';
-
-export type Option = 'alerts' | 'sound';
-
-/** Remembered for all tabs of this origin. */
-export function isOn(option: Option): boolean {
-  try {
-    const on = localStorage.getItem(`campanile:${option}`) === '1';
-    return on && (option === 'sound' || globalThis.Notification?.permission === 'granted');
-  } catch {
-    // A page without storage has what is off by default.
-    return false;
-  }
-}
+import type { Item } from '../types.js';
+import { isOn, type Option, VISIBLE } from './wishes.js';
 
 /**
  * Called for a click only: browsers want one, for the question as for the sound.
@@ -32,39 +20,13 @@ export async function turn(option: Option, on: boolean): Promise<boolean> {
   }
 }
 
-const VISIBLE = 'campanile:visible';
-let watching = false;
-let visible: (() => void) | undefined;
-
-/** While a tab is seen it says so to the others of this browser. */
-export function watchVisibility(): void {
-  if (watching || !navigator.locks) return;
-  watching = true;
-  const change = () => {
-    visible?.();
-    visible = undefined;
-    if (document.hidden) return;
-    const seen = new Promise<void>((resolve) => (visible = resolve));
-    void navigator.locks.request(VISIBLE, { mode: 'shared' }, () => seen);
-  };
-  document.addEventListener('visibilitychange', change);
-  change();
-}
-
-async function nobodyLooks(): Promise<boolean> {
-  if (!document.hidden) return false;
-  if (!navigator.locks) return true;
-  return navigator.locks.request(VISIBLE, { ifAvailable: true }, (lock) => lock !== null);
-}
-
-/** Only by the tab that holds the socket, and only when no tab of the page is seen. */
-export async function alert(
-  store: Store,
-  title: string,
-  item: Item,
-  open: () => void,
-): Promise<void> {
-  if (!isOn('alerts') || !store.getState().leads || !(await nobodyLooks())) return;
+/**
+ * Of `item`, or of several that arrived with it. Only where wanted, and by the system only when no tab of the page is
+ * seen; `open` is called for a click.
+ */
+export async function alert(title: string, item: Item, open: () => void): Promise<void> {
+  if (isOn('sound')) void chime();
+  if (!isOn('alerts') || !(await nobodyLooks())) return;
   try {
     const alert = new Notification(title, { body: item.message, tag: 'campanile' });
     alert.onclick = () => {
@@ -77,8 +39,10 @@ export async function alert(
   }
 }
 
-export function ring(store: Store): void {
-  if (isOn('sound') && store.getState().leads) void chime();
+async function nobodyLooks(): Promise<boolean> {
+  if (!document.hidden) return false;
+  if (!navigator.locks) return true;
+  return navigator.locks.request(VISIBLE, { ifAvailable: true }, (lock) => lock !== null);
 }
 
 let audio: AudioContext | undefined;

@@ -1,5 +1,6 @@
 import { Campanile } from '../core/campanile.js';
 import type { Item, State, Store } from '../types.js';
+import { fire } from './dom.js';
 import { type Kinds, KINDS } from './kinds.js';
 import { english } from './messages/en.js';
 import type { Messages } from './messages/table.js';
@@ -51,10 +52,7 @@ export abstract class StoreElement extends Base {
   }
 
   set store(store: Store | undefined) {
-    if (store === this.#store) return;
-    this.#detach();
-    this.#store = store;
-    this.#attach();
+    if (store !== this.#store) this.#restart(() => (this.#store = store));
   }
 
   get token(): Token | undefined {
@@ -62,10 +60,7 @@ export abstract class StoreElement extends Base {
   }
 
   set token(token: Token | undefined) {
-    if (token === this.#token) return;
-    this.#detach();
-    this.#token = token;
-    this.#attach();
+    if (token !== this.#token) this.#restart(() => (this.#token = token));
   }
 
   get url(): string {
@@ -112,16 +107,13 @@ export abstract class StoreElement extends Base {
   }
 
   attributeChangedCallback(name: string, before: string | null, now: string | null): void {
-    if (before === now || !this.isConnected) return;
-    if (name === 'url') {
-      this.#detach();
-      this.#attach();
-    }
+    if (before === now) return;
+    if (name === 'url') this.#restart();
     this.refresh();
   }
 
   /** Has it drawn with the next frame. */
-  protected refresh(): void {
+  refresh(): void {
     if (this.#due || !this.isConnected) return;
     this.#due = true;
     const wait = this.#drawn + FRAME_MS - performance.now();
@@ -132,14 +124,7 @@ export abstract class StoreElement extends Base {
 
   /** What a click on a notification of the operating system does. */
   openItem(item: Item): void {
-    const options = { detail: { item }, bubbles: true, composed: true, cancelable: true };
-    if (!this.dispatchEvent(new CustomEvent('campanile-open', options)) || item.read) return;
-    this.store?.markRead(item.id).catch(() => {});
-  }
-
-  /** The language's direction unless the page has set one on this element. */
-  protected get direction(): string {
-    return this.getAttribute('dir') ?? this.#messages.dir;
+    if (fire(this, 'open', { item }, true) && !item.read) this.store?.markRead(item.id).catch(() => {});
   }
 
   #draw(): void {
@@ -158,6 +143,12 @@ export abstract class StoreElement extends Base {
     if (store) this.#stop = [store.subscribe(() => this.refresh()), ...this.attach(store)];
     this.#own?.connect();
     this.refresh();
+  }
+
+  #restart(change?: () => void): void {
+    this.#detach();
+    change?.();
+    this.#attach();
   }
 
   #detach(): void {

@@ -1,11 +1,9 @@
 import type { State, Store } from '../types.js';
-import { adopt, attribute, h, icon, iconButton, label, outside, text } from './dom.js';
+import { adopt, attribute, fire, h, icon, iconButton, label, outside, text } from './dom.js';
 import { formatOf } from './format.js';
 import { BELL as BELL_ICON, CROSS } from './kinds.js';
 import { CampanilePanel } from './panel.js';
 import { BELL } from './styles/bell.js';
-import { PANEL } from './styles/panel.js';
-import { TOKENS } from './styles/tokens.js';
 
 /** A button with the number of unread ones, and a panel that it opens. */
 export class CampanileBell extends CampanilePanel {
@@ -19,53 +17,57 @@ export class CampanileBell extends CampanilePanel {
     this.#status,
   );
   readonly #close = iconButton('close', CROSS, () => this.hide());
-  readonly #popover = h('div.popover', { id: 'popover', role: 'dialog' }, this.panel);
-  #open = false;
+  readonly #popover = h('div.popover', { id: 'popover', role: 'dialog' });
   #stop: (() => void) | undefined;
 
   constructor() {
     super();
-    this.header.append(this.#close);
+    const { view } = this;
+    const { box, panel, header } = view;
+    view.seen = false;
+    view.read = true;
+    header.append(this.#close);
+    this.#popover.append(panel);
     // The top layer escapes what clips the page's header, but only an anchor says where the bell is.
     if (anchors()) this.#popover.popover = 'manual';
     this.#popover.hidden = !this.#popover.popover;
-    this.box.prepend(this.#button, this.#popover);
-    this.box.addEventListener('keydown', (event) => {
-      if (event.key === 'Escape') this.hide();
+    box.prepend(this.#button, this.#popover);
+    box.addEventListener('keydown', ({ key }) => {
+      if (key === 'Escape') this.hide();
     });
     // Focus that goes on to the page leaves nothing open behind it.
-    this.box.addEventListener('focusout', ({ relatedTarget: to }) => {
-      if (to instanceof Node && !this.box.contains(to) && !this.contains(to)) this.hide();
+    box.addEventListener('focusout', ({ relatedTarget: to }) => {
+      if (to instanceof Node && !box.contains(to) && !this.contains(to)) this.hide();
     });
-    this.box.addEventListener('animationend', () => this.box.classList.remove('ring'));
-    adopt(this.shadowRoot as ShadowRoot, TOKENS, PANEL, BELL);
+    box.addEventListener('animationend', () => box.classList.remove('ring'));
+    adopt(this.shadowRoot as ShadowRoot, BELL);
   }
 
   /** Whether the panel is open. */
   get open(): boolean {
-    return this.#open;
+    return this.view.seen;
   }
 
   toggle(): void {
-    if (this.#open) this.hide();
+    if (this.open) this.hide();
     else this.show();
   }
 
   /** Opens the panel and moves focus into it. */
   show(): void {
-    if (this.#open || !this.isConnected) return;
+    if (this.open || !this.isConnected) return;
     this.#turn(true);
-    this.panel.focus();
+    this.view.panel.focus();
     this.#stop = outside([this], () => this.hide());
   }
 
   /** Closes the panel; focus goes back to the bell if it was inside. */
   hide(): void {
-    if (!this.#open) return;
+    if (!this.open) return;
     this.#stop?.();
     const focused = this.#popover.matches(':focus-within');
     this.#turn(false);
-    if (focused) this.#button.focus();
+    if (focused) this.focus();
   }
 
   override focus(options?: FocusOptions): void {
@@ -77,22 +79,15 @@ export class CampanileBell extends CampanilePanel {
     super.disconnectedCallback();
   }
 
-  protected override get seen(): boolean {
-    return this.#open;
-  }
-
-  protected override get reading(): boolean {
-    return true;
-  }
-
   protected override attach(store: Store): (() => void)[] {
-    const ring = () => this.box.classList.toggle('ring', !document.hidden);
+    const ring = () => this.view.box.classList.toggle('ring', !document.hidden);
     return [...super.attach(store), store.on('notification', ring)];
   }
 
   protected override draw(state: State): void {
     super.draw(state);
-    const { messages, trouble } = this;
+    const { messages, view } = this;
+    const { trouble } = view;
     const format = formatOf(messages);
     const unread = state.unread ?? 0;
     const words = [messages.title];
@@ -100,7 +95,7 @@ export class CampanileBell extends CampanilePanel {
     // A countdown in a name would be read again each second.
     if (trouble) words.push(state.connection === 'offline' ? trouble : messages.idle);
     attribute(this.#button, 'aria-label', words.join(', '));
-    attribute(this.#button, 'aria-expanded', this.#open);
+    attribute(this.#button, 'aria-expanded', this.open);
     attribute(this.#popover, 'aria-label', messages.title);
     label(this.#close, messages.close);
     this.#badge.hidden = unread === 0;
@@ -109,16 +104,14 @@ export class CampanileBell extends CampanilePanel {
   }
 
   #turn(open: boolean): void {
-    this.#open = open;
-    if (this.#popover.popover) this.#popover.togglePopover(open);
-    else this.#popover.hidden = !open;
+    const popover = this.#popover;
+    this.view.seen = open;
+    if (popover.popover) popover.togglePopover(open);
+    else popover.hidden = !open;
     attribute(this.#button, 'aria-expanded', open);
-    this.rewind();
-    const detail = { open };
-    this.dispatchEvent(new CustomEvent('campanile-toggle', { detail, bubbles: true }));
+    this.view.rewind();
+    fire(this, 'toggle', { open });
   }
 }
 
-function anchors(): boolean {
-  return 'popover' in HTMLElement.prototype && CSS.supports('position-area', 'block-end');
-}
+const anchors = () => 'popover' in HTMLElement.prototype && CSS.supports('position-area', 'block-end');

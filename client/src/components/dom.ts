@@ -57,16 +57,30 @@ export function text(element: Node, words: string): void {
   if (element.textContent !== words) element.textContent = words;
 }
 
+/** As `detail` an event says what it is about. */
+export function fire(from: Element, name: string, detail: object, wide = false): boolean {
+  // Who listens outside of all shadows may say no.
+  const options = { detail, bubbles: true, composed: wide, cancelable: wide };
+  return from.dispatchEvent(new CustomEvent(`campanile-${name}`, options));
+}
+
 const sheets = new Map<string, CSSStyleSheet>();
 
 /** Constructed sheets need no `unsafe-inline`, and all elements of a page share them. */
 export function adopt(root: ShadowRoot, ...styles: string[]): void {
-  root.adoptedStyleSheets = styles.map((style) => {
+  for (const style of styles) {
     const sheet = sheets.get(style) ?? new CSSStyleSheet();
     if (!sheets.has(style)) sheet.replaceSync(style);
     sheets.set(style, sheet);
-    return sheet;
-  });
+    root.adoptedStyleSheets.push(sheet);
+  }
+}
+
+/** Gives `host` a shadow with these looks. */
+export function shade(host: HTMLElement, box: Element, ...styles: string[]): void {
+  const root = host.attachShadow({ mode: 'open' });
+  adopt(root, ...styles);
+  root.append(box);
 }
 
 /** Calls `leave` for a press anywhere outside of `elements`; returns how to stop that. */

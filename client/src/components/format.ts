@@ -16,50 +16,43 @@ const UNITS: readonly (readonly [Intl.RelativeTimeFormatUnit, number])[] = [
 const NOW_MS = 45_000;
 const MOST = 99;
 
-export class Format {
-  readonly #number: Intl.NumberFormat;
-  readonly #plural: Intl.PluralRules;
-  readonly #relative: Intl.RelativeTimeFormat;
-  readonly #exact: Intl.DateTimeFormat;
-
-  constructor(readonly messages: Messages) {
-    const { locale } = messages;
-    this.#number = new Intl.NumberFormat(locale);
-    this.#plural = new Intl.PluralRules(locale);
-    this.#relative = new Intl.RelativeTimeFormat(locale, { numeric: 'auto', style: 'short' });
-    this.#exact = new Intl.DateTimeFormat(locale, { dateStyle: 'full', timeStyle: 'medium' });
-  }
-
+export interface Format {
+  readonly messages: Messages;
   /** `99+` for what is more than that. */
-  number(count: number): string {
-    return this.#number.format(Math.min(count, MOST)) + (count > MOST ? '+' : '');
-  }
-
-  plural(texts: Plural, count: number): string {
-    const text = texts[this.#plural.select(count)] ?? texts.other;
-    return text.replace('{n}', this.number(count));
-  }
-
+  number(count: number): string;
+  plural(texts: Plural, count: number): string;
   /** Such as `in 5 sec.` */
-  relative(amount: number, unit: Intl.RelativeTimeFormatUnit): string {
-    return this.#relative.format(amount, unit);
-  }
-
+  relative(amount: number, unit: Intl.RelativeTimeFormatUnit): string;
   /** Such as `5 min. ago`. A clock that runs ahead does not bring the future. */
-  age(time: number): string {
-    let amount = Math.max(0, Date.now() - time);
-    if (amount < NOW_MS) return this.relative(0, 'second');
-    amount /= 1000;
-    for (const [unit, size] of UNITS) {
-      if (Math.round(amount) < size) return this.relative(-Math.round(amount), unit);
-      amount /= size;
-    }
-    return '';
-  }
+  age(time: number): string;
+  exact(time: number): string;
+}
 
-  exact(time: number): string {
-    return this.#exact.format(time);
-  }
+function createFormat(messages: Messages): Format {
+  const { locale } = messages;
+  const numbers = new Intl.NumberFormat(locale);
+  const plurals = new Intl.PluralRules(locale);
+  const ages = new Intl.RelativeTimeFormat(locale, { numeric: 'auto', style: 'short' });
+  const times = new Intl.DateTimeFormat(locale, { dateStyle: 'full', timeStyle: 'medium' });
+  const number = (count: number) => numbers.format(Math.min(count, MOST)) + (count > MOST ? '+' : '');
+  const relative = (amount: number, unit: Intl.RelativeTimeFormatUnit) => ages.format(amount, unit);
+  return {
+    messages,
+    number,
+    plural: (texts, count) => (texts[plurals.select(count)] ?? texts.other).replace('{n}', number(count)),
+    relative,
+    age(time) {
+      let amount = Math.max(0, Date.now() - time);
+      if (amount < NOW_MS) return relative(0, 'second');
+      amount /= 1000;
+      for (const [unit, size] of UNITS) {
+        if (Math.round(amount) < size) return relative(-Math.round(amount), unit);
+        amount /= size;
+      }
+      return '';
+    },
+    exact: (time) => times.format(time),
+  };
 }
 
 const formats = new WeakMap<Messages, Format>();
@@ -67,6 +60,6 @@ const formats = new WeakMap<Messages, Format>();
 /** One for each table: making them is not cheap, and every item needs it. */
 export function formatOf(messages: Messages): Format {
   let format = formats.get(messages);
-  if (!format) formats.set(messages, (format = new Format(messages)));
+  if (!format) formats.set(messages, (format = createFormat(messages)));
   return format;
 }

@@ -1,11 +1,11 @@
 // Tells of what arrived: to a screen reader, and if wanted with a sound and by the operating system.
 
-import type { Events, Item, Store } from '../types.js';
-import { alert, ring, watchVisibility } from './alerts.js';
+import type { Item, Store } from '../types.js';
 import { attend, speaks } from './attend.js';
 import { h, text } from './dom.js';
 import { formatOf } from './format.js';
 import type { Messages } from './messages/table.js';
+import { isOn, watchVisibility } from './wishes.js';
 
 /** A first word comes soon, the next ones at this distance: a voice takes its time. */
 const SOON_MS = 300;
@@ -19,74 +19,80 @@ export interface Teller {
   openItem(item: Item): void;
 }
 
-export class Herald {
+export interface Herald {
   /** To be put where it is never hidden. */
-  readonly element = h('div', { class: 'hidden', role: 'status' });
-  readonly #teller: Teller;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #spoke = -APART_MS;
-  #said = '';
-  #store: Store | undefined;
-  #count = 0;
-  #last: Item | undefined;
-
-  constructor(teller: Teller) {
-    this.#teller = teller;
-  }
-
-  attach(store: Store): (() => void)[] {
-    watchVisibility();
-    this.#store = store;
-    return [
-      attend(store, this),
-      store.on('notification', (event) => speaks(store, this) && this.#heard(event)),
-      () => {
-        clearTimeout(this.#timer);
-        this.#timer = this.#last = undefined;
-        this.#count = 0;
-      },
-    ];
-  }
-
+  readonly element: HTMLElement;
+  attach(store: Store): (() => void)[];
   /** Has `words` read aloud, soon. */
-  say(words: string): void {
-    this.#said = words;
-    this.#plan();
-  }
+  say(words: string): void;
+}
 
-  #heard({ item, missed }: Events['notification']): void {
-    if (item.read || (missed && Date.now() - item.time > NEWS_MS)) return;
-    this.#count += 1;
-    this.#last = item;
-    this.#plan();
-  }
+export function createHerald(teller: Teller): Herald {
+  const element = h('div', { class: 'hidden', role: 'status' });
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let spoke = -APART_MS;
+  let said = '';
+  let store: Store | undefined;
+  let count = 0;
+  let last: Item | undefined;
 
-  #plan(): void {
-    if (this.#timer !== undefined) return;
-    const wait = Math.max(SOON_MS, this.#spoke + APART_MS - performance.now());
-    this.#timer = setTimeout(() => this.#speak(), wait);
+  const forget = () => {
+    timer = last = undefined;
+    count = 0;
+  };
+
+  const plan = () => {
+    if (timer) return;
+    timer = setTimeout(speak, Math.max(SOON_MS, spoke + APART_MS - performance.now()));
     // The same words again are news only after silence.
-    text(this.element, '');
-  }
+    text(element, '');
+  };
 
-  #speak(): void {
-    const { messages } = this.#teller;
-    const words = [this.#said];
-    if (this.#last && this.#count > 0) {
-      const item = this.#last;
-      const arrived = formatOf(messages).plural(messages.arrived, this.#count);
-      words.push(this.#count > 1 ? arrived : `${arrived}: ${item.title}`);
-      if (this.#store) {
-        ring(this.#store);
-        const title = this.#count > 1 ? arrived : item.title;
-        void alert(this.#store, title, item, () => this.#teller.openItem(item));
+  const speak = () => {
+    const { messages } = teller;
+    const item = last;
+    const words = [said];
+    if (item) {
+      const arrived = formatOf(messages).plural(messages.arrived, count);
+      words.push(count > 1 ? arrived : `${arrived}: ${item.title}`);
+      // By the tab that holds the socket only.
+      if (store?.getState().leads && (isOn('alerts') || isOn('sound'))) {
+        const title = count > 1 ? arrived : item.title;
+        import('./alerts.js').then(
+          ({ alert }) => alert(title, item, () => teller.openItem(item)),
+          () => {},
+        );
       }
     }
-    text(this.element, words.filter(Boolean).join('. '));
-    this.#timer = undefined;
-    this.#spoke = performance.now();
-    this.#said = '';
-    this.#count = 0;
-    this.#last = undefined;
-  }
+    text(element, words.filter(Boolean).join('. '));
+    spoke = performance.now();
+    said = '';
+    forget();
+  };
+
+  const herald: Herald = {
+    element,
+    attach(now) {
+      watchVisibility();
+      store = now;
+      return [
+        attend(now, herald),
+        now.on('notification', ({ item, missed }) => {
+          if (!speaks(now, herald) || item.read || (missed && Date.now() - item.time > NEWS_MS)) return;
+          count += 1;
+          last = item;
+          plan();
+        }),
+        () => {
+          clearTimeout(timer);
+          forget();
+        },
+      ];
+    },
+    say(words) {
+      said = words;
+      plan();
+    },
+  };
+  return herald;
 }

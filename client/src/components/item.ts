@@ -1,6 +1,6 @@
 import type { Item } from '../types.js';
 import { Base } from './base.js';
-import { adopt, attribute, h, icon, iconButton, label, text } from './dom.js';
+import { attribute, fire, h, icon, iconButton, label, shade, text } from './dom.js';
 import { formatOf } from './format.js';
 import { CHECK, CROSS, type Kind, type Kinds, KINDS, kindOf } from './kinds.js';
 import { english } from './messages/en.js';
@@ -37,9 +37,7 @@ export class CampanileItem extends Base {
 
   constructor() {
     super();
-    const root = this.attachShadow({ mode: 'open' });
-    adopt(root, TOKENS, ITEM);
-    root.append(this.#row);
+    shade(this, this.#row, TOKENS, ITEM);
   }
 
   get item(): Item | undefined {
@@ -63,15 +61,12 @@ export class CampanileItem extends Base {
   /** As if it had been clicked. */
   open(): void {
     this.#row.classList.add('full');
-    const detail = { item: this.#item };
-    const options = { detail, bubbles: true, composed: true, cancelable: true };
-    if (this.dispatchEvent(new CustomEvent('campanile-open', options))) this.ask('read');
+    if (fire(this, 'open', { item: this.#item }, true)) this.ask('read');
   }
 
   /** As if its button had been clicked. */
   ask(action: 'read' | 'remove'): void {
-    const detail = { item: this.#item };
-    this.dispatchEvent(new CustomEvent(`campanile-${action}`, { detail, bubbles: true }));
+    fire(this, action, { item: this.#item });
   }
 
   /** In another language, or with other looks. */

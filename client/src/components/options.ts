@@ -1,61 +1,62 @@
-// The panel's menu: what somebody may want for all tabs, and how to get rid of everything.
+// The panel's menu: what somebody may want for all tabs, and how to get rid of everything. Fetched when it is opened.
 
-import { isOn, type Option, turn } from './alerts.js';
-import { attribute, h, text } from './dom.js';
+import { turn } from './alerts.js';
+import { adopt, attribute, h, text } from './dom.js';
 import type { Format } from './format.js';
+import { MENU } from './styles/menu.js';
+import { isOn, type Option } from './wishes.js';
 
-export class Options {
-  readonly #switches = (['alerts', 'sound'] as const).map(
-    (option) => [option, h('button', { role: 'switch', click: () => this.#turn(option) })] as const,
-  );
-  readonly #blocked = h('p', { role: 'status' });
-  readonly #clear: HTMLButtonElement;
-  readonly element: HTMLElement;
-  #format: Format | undefined;
-  #count = 0;
-  #sure = false;
-
-  constructor(clear: () => void) {
-    const click = () => {
-      if (this.#sure) clear();
-      this.#sure = !this.#sure;
-      this.#show();
-    };
-    this.#clear = h('button.clear', { click });
-    const switches = this.#switches.map(([, button]) => button);
-    this.element = h('div.menu', { id: 'menu' }, ...switches, this.#blocked, this.#clear);
-    this.element.hidden = true;
-  }
-
+export interface Options {
   /** A question asked before is forgotten. */
-  reset(): void {
-    this.#sure = false;
-    text(this.#blocked, '');
-  }
-
+  reset(): void;
   /** `count` is how many there are to delete. */
-  draw(format: Format, count: number): void {
-    this.#format = format;
-    this.#count = count;
-    this.#show();
-  }
+  draw(format: Format, count: number): void;
+}
 
-  async #turn(option: Option): Promise<void> {
-    const blocked = !(await turn(option, !isOn(option))) && this.#format;
-    text(this.#blocked, blocked ? blocked.messages.alertsBlocked : '');
-    this.#show();
-  }
+/** Fills `menu`; `clear` deletes all. */
+export function createOptions(menu: HTMLElement, clear: () => void): Options {
+  const names: Option[] = ['alerts', 'sound'];
+  const switches = names.map((name) => h('button', { role: 'switch', click: () => flip(name) }));
+  const blocked = h('p', { role: 'status' });
+  const click = () => {
+    if (sure) clear();
+    sure = !sure;
+    show();
+  };
+  const all = h('button.clear', { click });
+  let format: Format | undefined;
+  let count = 0;
+  let sure = false;
+  adopt(menu.getRootNode() as ShadowRoot, MENU);
+  menu.append(...switches, blocked, all);
 
-  #show(): void {
-    if (!this.#format) return;
-    const { messages } = this.#format;
-    for (const [option, button] of this.#switches) {
-      text(button, messages[option]);
-      attribute(button, 'aria-checked', isOn(option));
-      button.hidden = option === 'alerts' && !('Notification' in globalThis);
-    }
-    this.#clear.hidden = this.#count === 0;
-    const { clear, clearSure } = messages;
-    text(this.#clear, this.#sure ? this.#format.plural(clearSure, this.#count) : clear);
-  }
+  const flip = async (name: Option) => {
+    const done = await turn(name, !isOn(name));
+    text(blocked, done ? '' : (format?.messages.alertsBlocked ?? ''));
+    show();
+  };
+
+  const show = () => {
+    if (!format) return;
+    const { messages } = format;
+    switches.forEach((button, index) => {
+      const name = names[index] as Option;
+      text(button, messages[name]);
+      attribute(button, 'aria-checked', isOn(name));
+      button.hidden = name === 'alerts' && !('Notification' in globalThis);
+    });
+    all.hidden = count === 0;
+    text(all, sure ? format.plural(messages.clearSure, count) : messages.clear);
+  };
+
+  return {
+    reset() {
+      sure = false;
+      text(blocked, '');
+    },
+    draw(...now) {
+      [format, count] = now;
+      show();
+    },
+  };
 }
