@@ -27,14 +27,13 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const IMAGE: &str = "image/svg+xml";
 
 /// Path, media type and text of each.
-const FILES: [(&str, &str, &str); 10] = [
+const FILES: [(&str, &str, &str); 9] = [
     ("/", HTML, include_str!("page/index.html")),
     ("/favicon.svg", IMAGE, include_str!("page/icon.svg")),
     ("/demo/style.css", STYLE, include_str!("page/style.css")),
     ("/demo/app.js", SCRIPT, include_str!("page/app.js")),
-    ("/demo/bell.js", SCRIPT, include_str!("page/bell.js")),
+    ("/demo/campanile.js", SCRIPT, include_str!("page/campanile.js")),
     ("/demo/commands.js", SCRIPT, include_str!("page/commands.js")),
-    ("/demo/connection.js", SCRIPT, include_str!("page/connection.js")),
     ("/demo/dom.js", SCRIPT, include_str!("page/dom.js")),
     ("/demo/panel.js", SCRIPT, include_str!("page/panel.js")),
     ("/demo/publish.js", SCRIPT, include_str!("page/publish.js")),

@@ -1,0 +1,34 @@
+// What a list shows while new ones must not push away what somebody is reading.
+
+import type { Item } from '../types.js';
+
+export interface Held {
+  readonly view: readonly Item[];
+  /** How many are new and not in the view; infinite if they are more than the store keeps. */
+  readonly fresh: number;
+}
+
+/**
+ * `shown`, brought up to date from `items` (newest first), with older ones appended and without new ones. What the
+ * store dropped only to keep its size stays; `gone` tells what was deleted.
+ */
+export function hold(
+  shown: readonly Item[],
+  items: readonly Item[],
+  gone: ReadonlySet<string>,
+): Held {
+  const current = new Map(items.map((item) => [item.id, item]));
+  const ids = new Set(shown.map(({ id }) => id));
+  const trimmed = items.length >= shown.length;
+  const view: Item[] = [];
+  for (const item of shown) {
+    const now = current.get(item.id) ?? (trimmed && !gone.has(item.id) ? item : undefined);
+    if (now) view.push(now);
+  }
+  let last = items.length - 1;
+  while (last >= 0 && !ids.has(items[last]?.id ?? '')) last -= 1;
+  if (last < 0) return view.length > 0 ? { view, fresh: Infinity } : { view: items, fresh: 0 };
+  view.push(...items.slice(last + 1));
+  const fresh = items.slice(0, last).reduce((sum, { id }) => sum + (ids.has(id) ? 0 : 1), 0);
+  return { view, fresh };
+}

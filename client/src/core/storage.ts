@@ -1,0 +1,40 @@
+import { STORAGE_MS } from './limits.js';
+import type { Keeper, Platform } from './platform.js';
+import { cursorOf } from './wire.js';
+
+/** Where a browser has come to, over reloads. A storage that fails is a storage that forgets. */
+export interface Place {
+  read(): string | undefined;
+  keep(cursor: string | undefined): void;
+  flush(): void;
+}
+
+export function createPlace(platform: Platform, storage: Keeper | undefined, key: string): Place {
+  let kept: string | undefined;
+  let cancel: (() => void) | undefined;
+  const flush = () => {
+    if (!cancel) return;
+    cancel();
+    cancel = undefined;
+    try {
+      storage?.setItem(key, kept ?? '');
+    } catch {
+      // Full, or forbidden.
+    }
+  };
+  return {
+    flush,
+    read() {
+      try {
+        return cursorOf(storage?.getItem(key));
+      } catch {
+        return undefined;
+      }
+    },
+    keep(cursor) {
+      if (cursor === undefined || cursor === kept) return;
+      kept = cursor;
+      cancel ??= platform.after(STORAGE_MS, flush);
+    },
+  };
+}
