@@ -3,23 +3,23 @@
 
 FROM rust:1.95-bookworm AS toolchain
 ENV CARGO_TARGET_DIR=/target
-COPY image/stages LICENSE /work/image/
-RUN mv /work/image/LICENSE /work/LICENSE
+COPY image/stages LICENSE /source/image/
+RUN mv /source/image/LICENSE /source/LICENSE
 
 # Compiled anew when the lock file changes, and not otherwise.
 FROM toolchain AS dependencies
-WORKDIR /work/dependencies
+WORKDIR /source/dependencies
 COPY Cargo.toml Cargo.lock ./
 COPY loadtest/Cargo.toml loadtest/
-RUN /work/image/stages dependencies
+RUN /source/image/stages dependencies
 
 FROM dependencies AS build
-WORKDIR /work/build
-RUN cp -a /work/dependencies/. . && rm -r src
+WORKDIR /source/build
+RUN cp -a /source/dependencies/. . && rm -r src
 COPY src src
 ARG COMMIT=unknown
-RUN CAMPANILE_COMMIT=$COMMIT /work/image/stages binary
-RUN /work/image/stages root /target/release/campanile /root-file-system
+RUN CAMPANILE_COMMIT=$COMMIT /source/image/stages binary
+RUN /source/image/stages root /target/release/campanile /root-file-system
 
 FROM scratch
 COPY --from=build /root-file-system /

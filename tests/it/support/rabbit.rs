@@ -331,6 +331,8 @@ fn environment(command: &mut Command, directory: &Path, mapper_port: u16, distri
 fn spawn(directory: &Path, mapper_port: u16, distribution_port: u16) -> Process {
     let mut command = Command::new("/usr/lib/rabbitmq/bin/rabbitmq-server");
     environment(&mut command, directory, mapper_port, distribution_port);
+    // Where it leaves its dumps.
+    command.current_dir(directory);
     // Or else the shell stays, as the server's parent, and the server outlives its death.
     Process::spawn(command.env("RUNNING_UNDER_SYSTEMD", "true"))
 }
