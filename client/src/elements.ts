@@ -9,7 +9,7 @@ export { Campanile } from './core/campanile.js';
 export { english } from './components/messages/en.js';
 export type { Kind, Kinds } from './components/kinds.js';
 export type { Messages, Plural } from './components/messages/table.js';
-export type { Token } from './components/base.js';
+export type { Token } from './components/panel.js';
 
 declare global {
   interface HTMLElementTagNameMap {
@@ -19,12 +19,13 @@ declare global {
   }
 }
 
-const elements: [string, CustomElementConstructor][] = [
-  ['campanile-item', CampanileItem],
-  ['campanile-panel', CampanilePanel],
-  ['campanile-bell', CampanileBell],
-];
-for (const [name, element] of elements) {
+const elements = {
+  'campanile-item': CampanileItem,
+  'campanile-panel': CampanilePanel,
+  'campanile-bell': CampanileBell,
+};
+const { customElements: registry } = globalThis as Partial<typeof globalThis>;
+for (const [name, element] of Object.entries(elements)) {
   // Two bundles of one page may both bring them.
-  if (globalThis.customElements && !customElements.get(name)) customElements.define(name, element);
+  if (!registry?.get(name)) registry?.define(name, element);
 }

@@ -1,7 +1,11 @@
 // Notifications of the operating system and a quiet sound: fetched when somebody switches them on, or has.
 
 import type { Item } from '../types.js';
-import { isOn, type Option, VISIBLE } from './wishes.js';
+import { isWanted, type Option, VISIBLE } from './wishes.js';
+
+/** Whether it is wanted, and the browser allows it. */
+export const isOn = (option: Option): boolean =>
+  isWanted(option) && (option === 'sound' || globalThis.Notification?.permission === 'granted');
 
 /**
  * Called for a click only: browsers want one, for the question as for the sound.

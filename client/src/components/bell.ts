@@ -1,5 +1,5 @@
 import type { State, Store } from '../types.js';
-import { adopt, attribute, fire, h, icon, iconButton, label, outside, text } from './dom.js';
+import { adopt, attribute, fire, h, icon, iconButton, label, outside, set, text } from './dom.js';
 import { formatOf } from './format.js';
 import { BELL as BELL_ICON, CROSS } from './kinds.js';
 import { CampanilePanel } from './panel.js';
@@ -32,14 +32,16 @@ export class CampanileBell extends CampanilePanel {
     if (anchors()) this.#popover.popover = 'manual';
     this.#popover.hidden = !this.#popover.popover;
     box.prepend(this.#button, this.#popover);
-    box.addEventListener('keydown', ({ key }) => {
-      if (key === 'Escape') this.hide();
+    set(box, {
+      keydown: ({ key }: KeyboardEvent) => {
+        if (key === 'Escape') this.hide();
+      },
+      // Focus that goes on to the page leaves nothing open behind it.
+      focusout: ({ relatedTarget: to }: FocusEvent) => {
+        if (to instanceof Node && !box.contains(to) && !this.contains(to)) this.hide();
+      },
+      animationend: () => box.classList.remove('ring'),
     });
-    // Focus that goes on to the page leaves nothing open behind it.
-    box.addEventListener('focusout', ({ relatedTarget: to }) => {
-      if (to instanceof Node && !box.contains(to) && !this.contains(to)) this.hide();
-    });
-    box.addEventListener('animationend', () => box.classList.remove('ring'));
     adopt(this.shadowRoot as ShadowRoot, BELL);
   }
 
@@ -48,26 +50,18 @@ export class CampanileBell extends CampanilePanel {
     return this.view.seen;
   }
 
-  toggle(): void {
-    if (this.open) this.hide();
-    else this.show();
-  }
-
   /** Opens the panel and moves focus into it. */
   show(): void {
-    if (this.open || !this.isConnected) return;
-    this.#turn(true);
-    this.view.panel.focus();
-    this.#stop = outside([this], () => this.hide());
+    this.#turn(this.isConnected);
   }
 
   /** Closes the panel; focus goes back to the bell if it was inside. */
   hide(): void {
-    if (!this.open) return;
-    this.#stop?.();
-    const focused = this.#popover.matches(':focus-within');
     this.#turn(false);
-    if (focused) this.focus();
+  }
+
+  toggle(): void {
+    this.#turn(!this.open && this.isConnected);
   }
 
   override focus(options?: FocusOptions): void {
@@ -104,14 +98,25 @@ export class CampanileBell extends CampanilePanel {
   }
 
   #turn(open: boolean): void {
+    const { view } = this;
     const popover = this.#popover;
-    this.view.seen = open;
+    if (open === view.seen) return;
+    const focused = popover.matches(':focus-within');
+    view.seen = open;
     if (popover.popover) popover.togglePopover(open);
     else popover.hidden = !open;
     attribute(this.#button, 'aria-expanded', open);
-    this.view.rewind();
+    view.rewind();
     fire(this, 'toggle', { open });
+    this.#stop?.();
+    if (open) {
+      view.panel.focus();
+      this.#stop = outside([this], () => this.hide());
+    } else if (focused) {
+      this.focus();
+    }
   }
 }
 
-const anchors = () => 'popover' in HTMLElement.prototype && CSS.supports('position-area', 'block-end');
+/** Where there are anchors, there is a top layer too. */
+const anchors = () => CSS.supports('position-area', 'block-end');

@@ -1,6 +1,7 @@
 // Small things for building and changing elements without any markup text.
 
 type Listener = (event: never) => void;
+type Attributes = Readonly<Record<string, string | Listener>>;
 type Tag<Selector> = Selector extends `${infer Name}.${string}` ? Name : Selector;
 type Made<Selector> = Tag<Selector> extends keyof HTMLElementTagNameMap
   ? HTMLElementTagNameMap[Tag<Selector>]
@@ -9,7 +10,7 @@ type Made<Selector> = Tag<Selector> extends keyof HTMLElementTagNameMap
 /** `tag.name.name`: the names are classes for this package's styles and parts for the page's. */
 export function h<Selector extends string>(
   selector: Selector,
-  attributes: Readonly<Record<string, string | Listener>> = {},
+  attributes: Attributes = {},
   ...children: (Node | string)[]
 ): Made<Selector> {
   const [tag = '', ...names] = selector.split('.');
@@ -17,23 +18,28 @@ export function h<Selector extends string>(
   if (names.length > 0) attribute(element, 'part', (element.className = names.join(' ')));
   // Inside a form a button would send it.
   if (tag === 'button') attribute(element, 'type', tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value === 'string') attribute(element, name, value);
-    else element.addEventListener(name, value as EventListener);
-  }
+  set(element, attributes);
   element.append(...children);
   return element as Made<Selector>;
 }
 
+/** Attributes; a function listens to the event of that name. */
+export function set(element: Element, attributes: Attributes): void {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === 'string') attribute(element, name, value);
+    else element.addEventListener(name, value as EventListener);
+  }
+}
+
 /** A path in a square of 24. */
 export function icon(path: string): SVGElement {
-  const [svg, line] = ['svg', 'path'].map((tag) =>
-    document.createElementNS('http://www.w3.org/2000/svg', tag),
-  ) as [SVGElement, SVGElement];
-  attribute(svg, 'viewBox', '0 0 24 24');
-  attribute(svg, 'aria-hidden', 'true');
-  attribute(line, 'd', path);
-  svg.append(line);
+  const make = (tag: string, attributes: Attributes) => {
+    const element = document.createElementNS('http://www.w3.org/2000/svg', tag) as SVGElement;
+    set(element, attributes);
+    return element;
+  };
+  const svg = make('svg', { viewBox: '0 0 24 24', 'aria-hidden': 'true' });
+  svg.append(make('path', { d: path }));
   return svg;
 }
 
@@ -69,9 +75,11 @@ const sheets = new Map<string, CSSStyleSheet>();
 /** Constructed sheets need no `unsafe-inline`, and all elements of a page share them. */
 export function adopt(root: ShadowRoot, ...styles: string[]): void {
   for (const style of styles) {
-    const sheet = sheets.get(style) ?? new CSSStyleSheet();
-    if (!sheets.has(style)) sheet.replaceSync(style);
-    sheets.set(style, sheet);
+    let sheet = sheets.get(style);
+    if (!sheet) {
+      sheets.set(style, (sheet = new CSSStyleSheet()));
+      sheet.replaceSync(style);
+    }
     root.adoptedStyleSheets.push(sheet);
   }
 }

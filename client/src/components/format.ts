@@ -3,15 +3,8 @@
 import type { Messages, Plural } from './messages/table.js';
 
 /** How many of each make the next. */
-const UNITS: readonly (readonly [Intl.RelativeTimeFormatUnit, number])[] = [
-  ['second', 60],
-  ['minute', 60],
-  ['hour', 24],
-  ['day', 7],
-  ['week', 4.345],
-  ['month', 12],
-  ['year', Infinity],
-];
+const UNITS = { second: 60, minute: 60, hour: 24, day: 7, week: 4.345, month: 12, year: Infinity };
+type Unit = keyof typeof UNITS;
 /** What is younger than this is "now": seconds that count up draw the eye for nothing. */
 const NOW_MS = 45_000;
 const MOST = 99;
@@ -22,7 +15,7 @@ export interface Format {
   number(count: number): string;
   plural(texts: Plural, count: number): string;
   /** Such as `in 5 sec.` */
-  relative(amount: number, unit: Intl.RelativeTimeFormatUnit): string;
+  relative(amount: number, unit: Unit): string;
   /** Such as `5 min. ago`. A clock that runs ahead does not bring the future. */
   age(time: number): string;
   exact(time: number): string;
@@ -35,7 +28,7 @@ function createFormat(messages: Messages): Format {
   const ages = new Intl.RelativeTimeFormat(locale, { numeric: 'auto', style: 'short' });
   const times = new Intl.DateTimeFormat(locale, { dateStyle: 'full', timeStyle: 'medium' });
   const number = (count: number) => numbers.format(Math.min(count, MOST)) + (count > MOST ? '+' : '');
-  const relative = (amount: number, unit: Intl.RelativeTimeFormatUnit) => ages.format(amount, unit);
+  const relative = (amount: number, unit: Unit) => ages.format(amount, unit);
   return {
     messages,
     number,
@@ -45,7 +38,7 @@ function createFormat(messages: Messages): Format {
       let amount = Math.max(0, Date.now() - time);
       if (amount < NOW_MS) return relative(0, 'second');
       amount /= 1000;
-      for (const [unit, size] of UNITS) {
+      for (const [unit, size] of Object.entries(UNITS) as [Unit, number][]) {
         if (Math.round(amount) < size) return relative(-Math.round(amount), unit);
         amount /= size;
       }

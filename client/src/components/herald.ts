@@ -1,11 +1,11 @@
 // Tells of what arrived: to a screen reader, and if wanted with a sound and by the operating system.
 
 import type { Item, Store } from '../types.js';
-import { attend, speaks } from './attend.js';
+import { attend } from './attend.js';
 import { h, text } from './dom.js';
 import { formatOf } from './format.js';
 import type { Messages } from './messages/table.js';
-import { isOn, watchVisibility } from './wishes.js';
+import { isWanted, watchVisibility } from './wishes.js';
 
 /** A first word comes soon, the next ones at this distance: a voice takes its time. */
 const SOON_MS = 300;
@@ -51,20 +51,20 @@ export function createHerald(teller: Teller): Herald {
   const speak = () => {
     const { messages } = teller;
     const item = last;
-    const words = [said];
+    let arrived = '';
     if (item) {
-      const arrived = formatOf(messages).plural(messages.arrived, count);
-      words.push(count > 1 ? arrived : `${arrived}: ${item.title}`);
+      const words = formatOf(messages).plural(messages.arrived, count);
+      const title = count > 1 ? words : item.title;
+      arrived = count > 1 ? words : `${words}: ${title}`;
       // By the tab that holds the socket only.
-      if (store?.getState().leads && (isOn('alerts') || isOn('sound'))) {
-        const title = count > 1 ? arrived : item.title;
+      if (store?.getState().leads && (isWanted('alerts') || isWanted('sound'))) {
         import('./alerts.js').then(
           ({ alert }) => alert(title, item, () => teller.openItem(item)),
           () => {},
         );
       }
     }
-    text(element, words.filter(Boolean).join('. '));
+    text(element, [said, arrived].filter(Boolean).join('. '));
     spoke = performance.now();
     said = '';
     forget();
@@ -75,10 +75,11 @@ export function createHerald(teller: Teller): Herald {
     attach(now) {
       watchVisibility();
       store = now;
+      const { speaks, leave } = attend(now, herald);
       return [
-        attend(now, herald),
+        leave,
         now.on('notification', ({ item, missed }) => {
-          if (!speaks(now, herald) || item.read || (missed && Date.now() - item.time > NEWS_MS)) return;
+          if (!speaks() || item.read || (missed && Date.now() - item.time > NEWS_MS)) return;
           count += 1;
           last = item;
           plan();

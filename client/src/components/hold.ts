@@ -20,15 +20,12 @@ export function hold(
   const current = new Map(items.map((item) => [item.id, item]));
   const ids = new Set(shown.map(({ id }) => id));
   const trimmed = items.length >= shown.length;
-  const view: Item[] = [];
-  for (const item of shown) {
-    const now = current.get(item.id) ?? (trimmed && !gone.has(item.id) ? item : undefined);
-    if (now) view.push(now);
-  }
-  let last = items.length - 1;
-  while (last >= 0 && !ids.has(items[last]?.id ?? '')) last -= 1;
+  const view = shown
+    .map((item) => current.get(item.id) ?? (trimmed && !gone.has(item.id) ? item : undefined))
+    .filter((item) => item !== undefined);
+  const known = items.map(({ id }) => ids.has(id));
+  const last = known.lastIndexOf(true);
   if (last < 0) return view.length > 0 ? { view, fresh: Infinity } : { view: items, fresh: 0 };
   view.push(...items.slice(last + 1));
-  const fresh = items.slice(0, last).reduce((sum, { id }) => sum + (ids.has(id) ? 0 : 1), 0);
-  return { view, fresh };
+  return { view, fresh: known.slice(0, last).filter((is) => !is).length };
 }

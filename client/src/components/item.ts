@@ -28,8 +28,13 @@ export class CampanileItem extends Base {
   );
   readonly #read = iconButton('read', CHECK, () => this.ask('read'));
   readonly #remove = iconButton('remove', CROSS, () => this.ask('remove'));
-  readonly #actions = h('span.actions', {}, this.#read, this.#remove);
-  readonly #row = h('div.item', {}, this.#icon, this.#open, this.#actions);
+  readonly #row = h(
+    'div.item',
+    {},
+    this.#icon,
+    this.#open,
+    h('span.actions', {}, this.#read, this.#remove),
+  );
   #item: Item | undefined;
   #messages: Messages = english;
   #kinds: Kinds = KINDS;
@@ -69,19 +74,16 @@ export class CampanileItem extends Base {
     fire(this, action, { item: this.#item });
   }
 
-  /** In another language, or with other looks. */
+  /** In another language, or with other looks; the same once more brings its age up to date. */
   show(item: Item | undefined, messages: Messages, kinds: Kinds): void {
-    if (item === this.#item && messages === this.#messages && kinds === this.#kinds) return;
+    const isOld = item === this.#item && messages === this.#messages && kinds === this.#kinds;
     if (item?.id !== this.#item?.id) this.#row.classList.remove('full');
     this.#item = item;
     this.#messages = messages;
     this.#kinds = kinds;
-    if (item) this.#draw(item);
-  }
-
-  /** Brings the age up to date. */
-  tick(): void {
-    if (this.#item) text(this.#time, formatOf(this.#messages).age(this.#item.time));
+    if (!item) return;
+    if (!isOld) this.#draw(item);
+    text(this.#time, formatOf(messages).age(item.time));
   }
 
   #draw(item: Item): void {
@@ -102,6 +104,5 @@ export class CampanileItem extends Base {
     label(this.#read, messages.markRead);
     label(this.#remove, messages.remove);
     this.#read.hidden = item.read;
-    this.tick();
   }
 }

@@ -28,11 +28,10 @@ const created = kind(CHECK, '#0a4');
 const updated = kind(INFO, '#08f');
 
 export const KINDS: Kinds = {
+  // Those of the same groups that were updated look like any other news.
   'trade.created': created,
-  'trade.updated': updated,
   'trade.deleted': kind(TRASH, '#888'),
   'journal.created': created,
-  'journal.updated': updated,
   'csv.import': kind(FOLDER, '#a3f'),
   error: kind(CROSS, '#e22'),
   info: updated,
@@ -40,9 +39,9 @@ export const KINDS: Kinds = {
 };
 
 export function kindOf(kinds: Kinds, type: string): Kind {
-  for (let name = type; name; name = name.slice(0, Math.max(0, name.lastIndexOf('.')))) {
+  for (let name = type; name; name = name.replace(/\.?[^.]*$/, '')) {
     // A type called `constructor` is not one of the table.
-    if (Object.hasOwn(kinds, name)) return kinds[name] ?? updated;
+    if (Object.hasOwn(kinds, name)) return kinds[name] as Kind;
   }
   return kinds['info'] ?? updated;
 }

@@ -39,8 +39,8 @@ export function createList(): List {
   };
 
   const focus = (index: number) => {
-    const { children } = element;
-    const card = children[Math.max(0, Math.min(index, children.length - 1))]?.firstChild;
+    const rows = [...element.children];
+    const card = (rows[Math.max(0, index)] ?? rows.at(-1))?.firstChild;
     (card as CampanileItem | undefined)?.focus();
     return !!card;
   };
@@ -75,7 +75,6 @@ export function createList(): List {
           fresh.add(card);
         }
         card.show(item, messages, kinds);
-        card.tick();
         if (row(card) === place) place = place.nextElementSibling;
         else element.insertBefore(row(card), place);
       }

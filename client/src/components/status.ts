@@ -11,18 +11,11 @@ export function troubleOf(
   before: string | undefined,
 ): string | undefined {
   const { messages } = format;
-  switch (connection) {
-    case 'open':
-      return undefined;
-    case 'connecting':
-      return before && messages.connecting;
-    case 'waiting': {
-      const left = Math.max(1, Math.ceil((retryAt - Date.now()) / 1000));
-      return messages.waiting.replace('{when}', format.relative(left, 'second'));
-    }
-    case 'closed':
-      return /token|auth/.test(error?.code ?? '') ? messages.signIn : messages.closed;
-    default:
-      return messages[connection];
+  if (connection === 'open') return undefined;
+  if (connection === 'connecting') return before && messages.connecting;
+  if (connection === 'waiting') {
+    const left = Math.max(1, Math.ceil((retryAt - Date.now()) / 1000));
+    return messages.waiting.replace('{when}', format.relative(left, 'second'));
   }
+  return messages[/token|auth/.test(error?.code ?? '') && connection === 'closed' ? 'signIn' : connection];
 }

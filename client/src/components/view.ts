@@ -1,5 +1,4 @@
 import type { Item, State, Store } from '../types.js';
-import type { StoreElement } from './base.js';
 import { attribute, h, icon, iconButton, label, outside, text } from './dom.js';
 import { formatOf } from './format.js';
 import { createHerald } from './herald.js';
@@ -7,6 +6,7 @@ import { hold } from './hold.js';
 import { BELL, CHECKS, DOTS, OFF, UP } from './kinds.js';
 import { createList } from './list.js';
 import type { Options } from './options.js';
+import type { CampanilePanel } from './panel.js';
 import { troubleOf } from './status.js';
 
 /** How many items are elements at first, and how many more each time. */
@@ -39,7 +39,7 @@ export interface View {
   leave(): void;
 }
 
-export function createView(host: StoreElement): View {
+export function createView(host: CampanilePanel): View {
   const herald = createHerald(host);
   const list = createList();
   const refresh = () => host.refresh();
@@ -58,8 +58,13 @@ export function createView(host: StoreElement): View {
   const again = tryAgain();
   const banner = h('div.banner', {}, words, again);
   const count = new Text();
-  const pill = h('button.pill', { click: () => showNew() }, h('span', {}, icon(UP), count));
-  const skeleton = h('div.skeleton', { role: 'img' }, ...Array.from({ length: 5 }, () => h('i')));
+  const click = () => {
+    // The button is about to go away.
+    panel.focus();
+    toTop();
+  };
+  const pill = h('button.pill', { click }, h('span', {}, icon(UP), count));
+  const skeleton = h('div.skeleton', { role: 'img' }, ...[1, 2, 3, 4, 5].map(() => h('i')));
   const picture = icon(BELL);
   const blankWords = h('b');
   const hint = h('span');
@@ -81,9 +86,7 @@ export function createView(host: StoreElement): View {
     {
       tabindex: '-1',
       keydown: (event: KeyboardEvent) => press(event),
-      'campanile-read': ({ detail: { item } }: Asked) => {
-        if (!item.read) act(host.store?.markRead(item.id));
-      },
+      'campanile-read': ({ detail: { item } }: Asked) => act(host.store?.markRead(item.id)),
       'campanile-remove': ({ detail: { item } }: Asked) => {
         gone.add(item.id);
         act(host.store?.remove(item.id));
@@ -136,16 +139,15 @@ export function createView(host: StoreElement): View {
   const openMenu = () => {
     if (options) return showMenu(menu.hidden);
     import('./options.js').then(({ createOptions }) => {
-      options ??= createOptions(menu, () => act(host.store?.clear()));
+      options ??= createOptions(menu, host, act);
       showMenu(true);
     }, undone);
   };
 
-  const showNew = () => {
+  /** Nothing is held back at the next `draw`. */
+  const toTop = () => {
     reveal = true;
     scroll.scrollTop = 0;
-    // The button is about to go away.
-    panel.focus();
     refresh();
   };
 
@@ -200,7 +202,7 @@ export function createView(host: StoreElement): View {
     attribute(markAll, 'aria-disabled', !hasUnread);
     label(menuButton, messages.options);
     attribute(menuButton, 'aria-expanded', !menu.hidden);
-    options?.draw(formatOf(messages), items.length);
+    options?.draw();
   };
 
   /** Chooses what is to be seen now; the rest waits behind the pill. */
@@ -284,9 +286,8 @@ export function createView(host: StoreElement): View {
     },
     rewind() {
       limit = PAGE;
-      reveal = true;
-      scroll.scrollTop = 0;
       showMenu(false);
+      toTop();
     },
     leave() {
       showMenu(false);

@@ -4,10 +4,9 @@
 export type Option = 'alerts' | 'sound';
 
 /** Remembered for all tabs of this origin. */
-export function isOn(option: Option): boolean {
+export function isWanted(option: Option): boolean {
   try {
-    const on = localStorage.getItem(`campanile:${option}`) === '1';
-    return on && (option === 'sound' || globalThis.Notification?.permission === 'granted');
+    return localStorage.getItem(`campanile:${option}`) === '1';
   } catch {
     // A page without storage has what is off by default.
     return false;

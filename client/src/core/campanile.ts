@@ -29,7 +29,7 @@ export interface Campanile<Data = unknown> extends Store<Data> {
 /** The notifications of one user, kept up to date. Nothing happens before `connect`. */
 export class Campanile<Data = unknown> {
   constructor(options: Options) {
-    if (!options?.url || !options.token) throw new TypeError('new Campanile({ url, token }) needs both');
+    if (!options?.url || !options.token) throw new TypeError('url and token are needed');
     Object.assign(this, createStore<Data>(options));
   }
 }

@@ -34,7 +34,8 @@ export const cut = (message: string, mute = false): Gone => ({ ...closed(1006, m
 
 /** Of a close code; `said` is the error frame that came before it. */
 export function closed(code: number, reason: string, said?: Failure): Gone {
-  const failure = said ?? { code: NAMES[code] ?? `closed_${code}`, message: reason || `closed with ${code}` };
+  const name = NAMES[code] ?? `closed_${code}`;
+  const failure = said ?? { code: name, message: reason || name };
   return { verdict: verdict(code, failure.code), failure };
 }
 
@@ -42,7 +43,7 @@ function verdict(code: number, said: string): Verdict {
   // The gateway cannot fetch the keys that it would verify a token with: nothing is wrong with ours.
   if (said === 'keys_unavailable') return 'again';
   if (code === 4001) return 'token';
-  if ((code >= 4000 && code <= 4007) || code === 4009) return 'final';
+  if (/^400[0-79]$/.test(`${code}`)) return 'final';
   // Protocol (1002), encoding (1007), policy (1008), size (1009), rate: it may pass, but not soon.
-  return [1002, 1007, 1008, 1009, 4029].includes(code) ? 'slow' : 'again';
+  return /^(100[2789]|4029)$/.test(`${code}`) ? 'slow' : 'again';
 }

@@ -8,7 +8,7 @@ export const HEALTHY_MS = 10_000;
 export const NUDGE_MS = 1_000;
 /** Sockets that fail in a row before an event stream is tried. */
 export const BLOCKED = 2;
-/** Until sockets are tried again while a stream works; doubles with every failure, up to the second. */
+/** Until sockets are tried again while a stream stands in; doubles with every failure, up to the second. */
 export const PROBE_MS = 5 * 60_000;
 export const MAX_PROBE_MS = 60 * 60_000;
 /** The most that advice of the gateway can hold a client back. */

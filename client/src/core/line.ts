@@ -1,11 +1,10 @@
 import type { Failure } from '../types.js';
 import { failureOf } from './failure.js';
-import type { Answer } from './link.js';
+import type { Answer, Reach } from './link.js';
 import type { Snapshot } from './model.js';
 import type { Keeper } from './platform.js';
-import { createSession, type Owner, type Status, type Surrounded } from './session.js';
+import { createSession, type Owner, type Status } from './session.js';
 import { createPlace, type Place } from './storage.js';
-import { ask } from './stream.js';
 import { joinTabs, type Tabs } from './tabs.js';
 import type { Command, Frame } from './wire.js';
 
@@ -27,7 +26,7 @@ export interface Listener extends Omit<Owner, 'admit'> {
 
 const OTHER_USER: Failure = {
   code: 'other_user',
-  message: 'the new token names another user; disconnect first',
+  message: 'the token names another user: call disconnect() first',
 };
 
 /** The way to the gateway from this tab: its own session, or that of the tab which leads. */
@@ -43,7 +42,7 @@ export interface Line {
 
 /** @param storage where the cursor is kept */
 export function createLine(
-  around: Surrounded,
+  around: Reach,
   listener: Listener,
   shared: boolean,
   storage: Keeper | undefined,
@@ -137,14 +136,15 @@ export function createLine(
       tabs?.leave();
     },
     async request(command, signal) {
-      if (leads || !tabs) return session.request(command, signal);
-      try {
-        return await tabs.ask(command);
-      } catch (thrown) {
-        const { code } = failureOf(thrown);
-        if (signal.aborted || (code !== 'timeout' && code !== 'network')) throw thrown;
-        return ask(around, command, signal);
+      if (!leads && tabs) {
+        try {
+          return await tabs.ask(command);
+        } catch (thrown) {
+          const { code } = failureOf(thrown);
+          if (signal.aborted || (code !== 'timeout' && code !== 'network')) throw thrown;
+        }
       }
+      return session.request(command, signal);
     },
     flush: () => tabs?.flush(),
   };

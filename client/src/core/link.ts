@@ -9,6 +9,7 @@ export interface Reach {
   readonly platform: Platform;
   readonly endpoints: Endpoints;
   readonly tokens: Tokens;
+  readonly transport: 'auto' | 'socket' | 'stream';
 }
 
 /** What a command brings: a page, or the count after it. */
@@ -21,6 +22,8 @@ export interface Link {
   send(frame: object): boolean;
   /** Nothing is heard of it afterwards. */
   close(): void;
+  /** Goes on with another token; without this it is sent as a command. */
+  renew?(token: string): void;
 }
 
 /** What a connection tells whoever opened it. */
@@ -28,8 +31,11 @@ export interface Hearing {
   /** Anything at all arrived. */
   heard(): void;
   frame(frame: Frame): void;
+  /** What is told from here on comes from another connection, and begins with its greeting. */
+  replaced(by?: Link): void;
   /** The end; once. */
   gone(gone: Gone): void;
 }
 
-export type Open = (reach: Reach, token: string, cursor: string | undefined, hearing: Hearing) => Link;
+/** @param cursor from where to go on */
+export type Open = (reach: Reach, token: string, cursor: () => string | undefined, hearing: Hearing) => Link;

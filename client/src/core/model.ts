@@ -155,8 +155,8 @@ export function createModel<Data>(
       };
     },
     parse(page) {
-      if (!Array.isArray(page)) return [];
-      return page.map((fields) => parseItem<Data>(fields, now())).filter((item) => item !== undefined);
+      const entries: unknown[] = Array.isArray(page) ? page : [];
+      return entries.map((fields) => parseItem<Data>(fields, now())).filter((item) => item !== undefined);
     },
     snapshot() {
       const { list, cursor, unread } = model;

@@ -29,7 +29,7 @@ export function createPending(platform: Platform, prefix = ''): Pending {
       });
       try {
         const frame = await within(answer, undefined, platform, deadline);
-        if (!frame) throw new CampanileError('network', 'the connection was lost');
+        if (!frame) throw new CampanileError('network', 'no connection');
         if (frame.type === 'error') throw thrown(frame.data as unknown as Failure);
         return frame.data;
       } finally {

@@ -11,9 +11,7 @@ import {
   HEALTHY_MS,
   MAX_ADVICE_MS,
   MAX_BUSY,
-  MAX_PROBE_MS,
   NUDGE_MS,
-  PROBE_MS,
   RENEW_MS,
 } from './limits.js';
 import type { Answer, Hearing, Link, Reach } from './link.js';
@@ -41,10 +39,6 @@ export interface Owner {
   frame(frame: Frame): void;
 }
 
-export interface Surrounded extends Reach {
-  readonly transport: 'auto' | 'socket' | 'stream';
-}
-
 /** Keeps one user connected: attempts, waits, heartbeat, tokens; and asks what the page wants asked. */
 export interface Session {
   /** Tries now, whatever there was before. */
@@ -59,19 +53,17 @@ export interface Session {
   request(command: Command, signal: AbortSignal): Promise<Answer>;
 }
 
-type Timer = 'next' | 'beat' | 'probe' | 'renew';
+type Timer = 'next' | 'beat' | 'renew';
 
 const PING = { type: 'ping' };
 
-export function createSession(around: Surrounded, owner: Owner): Session {
+export function createSession(around: Reach, owner: Owner): Session {
   const { platform, tokens, transport } = around;
   const pass = createGate();
   const pending = createPending(platform);
 
   /** The connection in use, or being made. */
   let link: Link | undefined;
-  /** A second one that takes its place once it is greeted. */
-  let rival: Link | undefined;
   /** Of the attempt or connection; what belongs to an older one is late. */
   let attempt = new AbortController();
   let attemptedAt = -Infinity;
@@ -88,7 +80,6 @@ export function createSession(around: Surrounded, owner: Owner): Session {
   /** A token was fetched ahead: the next attempt is to use it. */
   let spare = false;
   let muteSockets = 0;
-  let probeAfter = PROBE_MS;
   /** What is due, by name; how to call it off. */
   const due: Partial<Record<Timer, () => void>> = {};
 
@@ -114,8 +105,7 @@ export function createSession(around: Surrounded, owner: Owner): Session {
   const drop = () => {
     attempt.abort();
     link?.close();
-    rival?.close();
-    link = rival = openedAt = heartbeat = advice = undefined;
+    link = openedAt = heartbeat = advice = undefined;
     for (const cancel of Object.values(due)) cancel();
     pending.drop();
   };
@@ -138,8 +128,8 @@ export function createSession(around: Surrounded, owner: Owner): Session {
         if (signal.aborted) return;
         const admitted = owner.admit(userOf(token));
         if (admitted === true) {
-          later('next', ATTEMPT_MS, () => gone(cut('no greeting in time', true)));
-          link = dial(kind(), token, gone);
+          later('next', ATTEMPT_MS, () => gone(cut('the gateway is silent', true)));
+          dial(token);
         } else {
           spare = true;
           if (admitted) end(admitted);
@@ -151,62 +141,47 @@ export function createSession(around: Surrounded, owner: Owner): Session {
     );
   };
 
-  const kind = (): Link['kind'] => {
-    if (transport !== 'auto') return transport;
-    // In turns, so that a gateway that is merely away does not leave everyone on streams.
-    return muteSockets >= BLOCKED && muteSockets % 2 === 0 ? 'stream' : 'socket';
-  };
-
-  const dial = (kind: Link['kind'], token: string, gone: (gone: Gone) => void): Link | undefined => {
+  const dial = (token: string) => {
     let mine: Link | undefined;
     const hearing: Hearing = {
       heard: () => mine === link && heartbeat?.heard(platform.now()),
-      frame: (frame) => mine && hear(mine, frame),
-      gone: (end) => mine && (mine === link || mine === rival) && gone(end),
+      frame: (frame) => mine && mine === link && !pending.settle(frame) && hear(mine, frame),
+      replaced(by = mine) {
+        link = mine = by;
+        openedAt = undefined;
+        pending.drop();
+      },
+      gone: (end) => mine && mine === link && gone(end),
     };
     try {
-      const open = kind === 'socket' ? openSocket : openStream;
-      mine = open(around, token, owner.cursor(), hearing);
+      // In turns, so that a gateway that is merely away does not leave everyone on streams.
+      const isBlocked = muteSockets >= BLOCKED && muteSockets % 2 === 0;
+      const kind = transport === 'auto' && isBlocked ? 'stream' : transport;
+      link = mine = (kind === 'stream' ? openStream : openSocket)(around, token, owner.cursor, hearing);
     } catch (thrown) {
       // There is no WebSocket, or this page may not have this one.
       queueMicrotask(() => gone(cut(failureOf(thrown).message, true)));
     }
-    return mine;
   };
 
-  const hear = (from: Link, frame: Frame) => {
+  const hear = ({ kind }: Link, frame: Frame) => {
     const { type, data } = frame;
-    if (from === rival) {
-      if (type !== 'connected') return;
-      // The first word of a second connection: from here on it is the first.
-      link?.close();
-      link = from;
-      rival = openedAt = undefined;
-      pending.drop();
-    }
-    if (from !== link || pending.settle(frame)) return;
-    if (type === 'connected' && !openedAt) opened(from, data);
+    if (type === 'connected' && !openedAt) opened(kind, data);
     if (type === 'reconnect') advice = Math.min(Number(data.after_ms), MAX_ADVICE_MS);
     else if (type === 'token_expiring') void renew(platform.now() + Number(data.in_s) * 1000);
     // Before the greeting an error says why the connection ends; that is told then.
     else if (type !== 'pong' && openedAt) owner.frame(frame);
   };
 
-  const opened = ({ kind }: Link, data: Frame['data']) => {
+  const opened = (kind: Link['kind'], data: Frame['data']) => {
     cancel('next');
-    cancel('probe');
     openedAt = platform.now();
     advice = undefined;
     refused = false;
     heartbeat = createHeartbeat((Number(data.ping_interval) || 54) * 1000, openedAt);
     beat();
     report('open');
-    if (kind === 'socket') {
-      muteSockets = 0;
-      probeAfter = PROBE_MS;
-    } else if (transport === 'auto') {
-      probe();
-    }
+    if (kind === 'socket') muteSockets = 0;
   };
 
   const gone = ({ verdict, failure, mute, after = 0 }: Gone) => {
@@ -238,12 +213,12 @@ export function createSession(around: Surrounded, owner: Owner): Session {
     const now = platform.now();
     const word = heartbeat?.beat(now);
     if (!heartbeat) return;
-    if (word === 'dead') return gone(cut('the gateway has fallen silent'));
+    if (word === 'dead') return gone(cut('the gateway is silent'));
     if (word === 'ping') link?.send(PING);
     later('beat', heartbeat.due() - now, beat);
   };
 
-  /** A new token before the old one ends; in place on a socket, a stream is replaced by one that has it. */
+  /** A new token before the old one ends. */
   const renew = async (end: number): Promise<void> => {
     const { signal } = attempt;
     // Without another the connection ends, and the page is told then.
@@ -251,31 +226,13 @@ export function createSession(around: Surrounded, owner: Owner): Session {
     try {
       const token = await tokens.fetch(signal);
       if (signal.aborted) return;
-      if (link?.kind === 'stream') challenge('stream', token);
+      if (link?.renew) link.renew(token);
       else await pending.ask((ref) => link?.send({ type: 'refresh', token, ref }));
     } catch (thrown) {
       if (signal.aborted) return;
       complain(failureOf(thrown, 'token'));
       if (platform.now() + RENEW_MS < end) later('renew', RENEW_MS, () => void renew(end));
     }
-  };
-
-  /** Whether sockets get through by now. */
-  const probe = () =>
-    later('probe', probeAfter, () => {
-      probeAfter = Math.min(MAX_PROBE_MS, probeAfter * 2);
-      probe();
-      const { signal } = attempt;
-      tokens.last(signal).then(
-        (token) => signal.aborted || challenge('socket', token),
-        () => {},
-      );
-    });
-
-  /** Opens a second connection beside the first, which goes when the second is greeted. */
-  const challenge = (kind: Link['kind'], token: string) => {
-    rival?.close();
-    rival = dial(kind, token, () => (rival = undefined));
   };
 
   const tell = async (command: Command, signal: AbortSignal): Promise<Answer> => {

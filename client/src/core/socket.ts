@@ -12,7 +12,7 @@ import { parseFrame } from './wire.js';
 export const openSocket: Open = ({ platform, endpoints }, token, cursor, hearing) => {
   let said: Failure | undefined;
   let mute = true;
-  const socket = new platform.socket(withCursor(endpoints.socket(), cursor), ['campanile.v1']);
+  const socket = new platform.socket(withCursor(endpoints.socket(), cursor()), ['campanile.v1']);
   const send = (frame: object) => {
     // `WebSocket.OPEN`.
     const isOpen = socket.readyState === 1;
@@ -28,7 +28,7 @@ export const openSocket: Open = ({ platform, endpoints }, token, cursor, hearing
     if (frame) hearing.frame(frame);
   };
   socket.onclose = ({ code, reason }) =>
-    hearing.gone(mute && code === 1006 ? cut('cannot connect', mute) : closed(code, reason, said));
+    hearing.gone(mute && code === 1006 ? cut('no connection', mute) : closed(code, reason, said));
   return {
     kind: 'socket',
     send,

@@ -154,7 +154,7 @@ export function createStore<Data>(options: Options): Store<Data> {
   const act = async (mark: Mark, ids: string[], command: Command, signal: AbortSignal | undefined) => {
     const { overlay, mark: set } = model;
     signal?.throwIfAborted();
-    const early = overlay.put(mark.status === 'deleted' ? 'deleted' : 'read', ids);
+    const takeBack = overlay.put(ids, mark.status === 'deleted');
     show();
     try {
       await request(command, signal).catch((thrown: unknown) => {
@@ -162,7 +162,7 @@ export function createStore<Data>(options: Options): Store<Data> {
       });
       for (const id of ids) set({ ...mark, id });
     } finally {
-      overlay.take(early);
+      takeBack();
       // Who waited for this sees it.
       show();
     }
@@ -224,7 +224,7 @@ export function createStore<Data>(options: Options): Store<Data> {
       show();
     },
     async markRead(id, { signal } = {}) {
-      if (model.items.all().find((item) => item.id === id)?.read) return;
+      if (model.items.all().some((item) => item.id === id && item.read)) return;
       await act({ id, status: 'read' }, [id], { type: 'mark_read', notification_id: id }, signal);
     },
     markAllRead: ({ signal } = {}) =>

@@ -1,6 +1,6 @@
 import { cut } from './closing.js';
 import { failureOf, thrown } from './failure.js';
-import type { Answer, Open, Reach } from './link.js';
+import type { Answer, Link, Open, Reach } from './link.js';
 import type { Command } from './wire.js';
 
 /** Fetched by those alone who need it. */
@@ -17,15 +17,23 @@ export const ask = (reach: Reach, command: Command, signal: AbortSignal): Promis
 
 /** Server-sent events, for where WebSockets are blocked. */
 export const openStream: Open = (reach, token, cursor, hearing) => {
-  const over = new AbortController();
-  const { signal } = over;
-  const close = () => over.abort();
-  fallback()
-    .then(({ listen }) => listen(reach, token, cursor, hearing, signal))
-    .catch((thrown: unknown) => cut(failureOf(thrown).message))
-    .then((gone) => {
-      if (!signal.aborted) hearing.gone(gone);
-      close();
-    });
-  return { kind: 'stream', send: () => false, close };
+  let isOver = false;
+  let stream: Link | undefined;
+  fallback().then(
+    ({ standIn }) => {
+      if (!isOver) stream = standIn(reach, token, cursor, hearing);
+    },
+    (thrown: unknown) => {
+      if (!isOver) hearing.gone(cut(failureOf(thrown).message));
+    },
+  );
+  return {
+    kind: 'stream',
+    send: () => false,
+    renew: (token) => stream?.renew?.(token),
+    close() {
+      isOver = true;
+      stream?.close();
+    },
+  };
 };

@@ -79,7 +79,7 @@ export interface Tabs {
 
 /** @param name the same in all tabs that share */
 export function joinTabs<Picture>(platform: Platform, name: string, tab: Tab<Picture>): Tabs {
-  const id = platform.random().toString(36) + platform.now();
+  const id = `${platform.random()} ${platform.now()} `;
   const pending = createPending(platform, id);
   const channel = new platform.channel!(name);
   const over = new AbortController();

@@ -28,7 +28,7 @@ export function createTokens(source: TokenSource, platform: Platform): Tokens {
     } catch (thrown) {
       throw new CampanileError('token', failureOf(thrown).message);
     }
-    throw new CampanileError('token', 'there is no token');
+    throw new CampanileError('token', 'no token');
   };
   return {
     isStatic: typeof source === 'string',

@@ -28,7 +28,7 @@ export function parseFrame(text: unknown): Frame | undefined {
 const fieldsOf = (value: unknown) => Object(value) as Record<string, unknown>;
 
 const text = (value: unknown): string =>
-  typeof value === 'string' ? value : typeof value === 'number' ? String(value) : '';
+  typeof value === 'string' || typeof value === 'number' ? `${value}` : '';
 
 /** `undefined` without an id: it could be neither shown once nor marked. */
 export function parseItem<Data>(value: unknown, now: number): Item<Data> | undefined {
@@ -55,14 +55,14 @@ export function cursorOf(value: unknown): string | undefined {
 
 /** Where in the user's log; -1 for what is not in it. */
 export function position(cursor: string | undefined): number {
-  return cursor === undefined ? -1 : Number.parseInt(cursor, 10);
+  return cursor ? parseInt(cursor, 10) : -1;
 }
 
 /** Whom a token names; not verified. Letters beyond ASCII stay as their bytes: it only tells users apart. */
 export function userOf(token: string): string | undefined {
   try {
-    const part = (token.split('.')[1] ?? '').replace(/-/g, '+').replace(/_/g, '/');
-    const claims = JSON.parse(atob(part)) as Record<string, unknown>;
+    const [, part] = token.replace(/-/g, '+').replace(/_/g, '/').split('.');
+    const claims = JSON.parse(atob(part ?? '')) as Record<string, unknown>;
     return text(claims.sub) || text(claims.user_id) || text(claims.userId) || undefined;
   } catch {
     return undefined;

@@ -29,15 +29,16 @@ const note = (user) => {
   return { user_id: user, id: `load-${count}`, type: 'trade.created', title: `No. ${count}`, message: 'Bought 25 ACME at 84.20.' };
 };
 
-/** Publishes `size` every `every` ms, `times` times, as evenly as this process can. */
+/** Publishes `size` every `every` ms, `times` times, as evenly as this process can; in order, so that the last is last. */
 async function pour(user, size, every, times) {
   const start = performance.now();
-  const under = [];
+  let under = Promise.resolve();
   for (let time = 0; time < times; time += 1) {
-    under.push(gateway.publish(...Array.from({ length: size }, () => note(user))));
+    const batch = Array.from({ length: size }, () => note(user));
+    under = under.then(() => gateway.publish(...batch));
     await new Promise((done) => setTimeout(done, Math.max(0, start + time * every - performance.now())));
   }
-  await Promise.all(under);
+  await under;
 }
 
 /** A visitor whose page shows the list twice: under the bell and laid open. */

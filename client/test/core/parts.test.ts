@@ -6,11 +6,11 @@ import { backoff, slowBackoff } from '../../src/core/backoff.js';
 import { closed } from '../../src/core/closing.js';
 import { endpoints, withCursor } from '../../src/core/endpoints.js';
 import { EventReader } from '../../src/core/events.js';
-import { refused } from '../../src/core/fallback.js';
 import { createHeartbeat } from '../../src/core/heartbeat.js';
 import { createItems } from '../../src/core/items.js';
 import { createModel } from '../../src/core/model.js';
 import { createOverlay } from '../../src/core/overlay.js';
+import { refused } from '../../src/core/sse.js';
 import { createSeen } from '../../src/core/seen.js';
 import { cursorOf, parseFrame, parseItem, userOf } from '../../src/core/wire.js';
 import type { Item } from '../../src/types.js';
@@ -160,22 +160,22 @@ describe('the list', () => {
 describe('what is shown early', () => {
   test('is taken back alone: other changes and what came meanwhile stay', () => {
     const overlay = createOverlay();
-    const first = overlay.put('read', ['n1']);
-    const second = overlay.put('deleted', ['n2']);
+    const first = overlay.put(['n1'], false);
+    const second = overlay.put(['n2'], true);
     const told = items(3, 2, 1);
     assert.deepEqual(overlay.over(told).map(({ id, read }) => `${id} ${read}`), ['n3 false', 'n1 true']);
-    overlay.take(second);
+    second();
     const later = [item(4), ...told];
     const shown = overlay.over(later);
     assert.deepEqual(shown.map(({ id, read }) => `${id} ${read}`), ['n4 false', 'n3 false', 'n2 false', 'n1 true']);
     assert.equal(overlay.over(later), shown);
-    overlay.take(first);
+    first();
     assert.equal(overlay.over(later), later);
   });
 
   test('does not reach what comes after all were marked', () => {
     const overlay = createOverlay();
-    overlay.put('read', ['n1', 'n2']);
+    overlay.put(['n1', 'n2'], false);
     assert.deepEqual(overlay.over(items(3, 2, 1)).map(({ read }) => read), [false, true, true]);
   });
 });

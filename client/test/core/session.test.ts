@@ -171,6 +171,51 @@ describe('a session', () => {
     assert.ok(streams.length >= 2);
     assert.ok(browser.sockets.length >= 4);
   });
+
+  test('a stream stands in until a socket is greeted', async () => {
+    let events: ReadableStreamDefaultController<Uint8Array> | undefined;
+    const write = (text: string) => events?.enqueue(new TextEncoder().encode(`${text}\n\n`));
+    const stream = () => new ReadableStream<Uint8Array>({ start: (controller) => void (events = controller) });
+    const headers = { 'content-type': 'text/event-stream' };
+    const { browser, clock, store } = setup({
+      platform: {
+        fetch: (async (url: string) =>
+          url.endsWith('/stream')
+            ? new Response(stream(), { headers })
+            : Response.json({ success: true, data: { items: [], next: null } })) as typeof fetch,
+      },
+    });
+    const titles: string[] = [];
+    store.on('notification', ({ item }) => titles.push(item.title));
+    store.connect();
+    for (let round = 0; round < 2; round++) {
+      await clock.pass(20);
+      browser.socket.end(1006);
+      await clock.pass(2_000);
+    }
+    write('event: connected\ndata: {"cursor":"0-1","unread_count":0,"version":1,"recovered":null,"replayed":0}');
+    write('event: notification\ndata: {"id":"a","title":"streamed","cursor":"1-1"}');
+    await clock.pass(50);
+    assert.deepEqual([store.getState().connection, titles], ['open', ['streamed']]);
+    assert.equal(browser.sockets.length, 2);
+    for (let minute = 0; minute < 5; minute++) {
+      write(':');
+      await clock.pass(60_000);
+    }
+    assert.equal(browser.sockets.length, 3);
+    assert.match(browser.socket.url, /cursor=1-1$/);
+    assert.equal(store.getState().connection, 'open');
+    browser.socket.greet({ recovered: true, cursor: '1-1' });
+    write('event: notification\ndata: {"id":"b","title":"too late","cursor":"2-1"}');
+    browser.socket.notify(2);
+    await clock.pass(50);
+    assert.deepEqual([store.getState().connection, titles], ['open', ['streamed', '2']]);
+    const read = store.markRead('n2');
+    await clock.settle();
+    browser.socket.answer('mark_read', 'marked', { count: 0, version: 2 });
+    await read;
+    assert.equal(store.getState().items[0]?.read, true);
+  });
 });
 
 describe('a store', () => {

@@ -17,7 +17,6 @@ export const ITEM = `
 }
 .open {
   align-self: start; min-width: 0; min-height: 44px; padding: 6px 0; text-align: start;
-  overflow-wrap: anywhere;
 }
 /* The whole row is the target; the buttons beside it lie above. */
 .open::before { content: ""; position: absolute; inset: 0; }

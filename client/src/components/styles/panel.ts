@@ -4,7 +4,6 @@ export const PANEL = `
 .panel {
   position: relative; display: flex; flex-direction: column; height: 100%; overflow: hidden; outline: 0;
   color: var(--_fg); background: var(--_bg); border: 1px solid var(--_line); border-radius: var(--_radius);
-  overflow-wrap: anywhere;
 }
 .header, .banner {
   display: flex; align-items: center; gap: 2px; padding: 5px 6px; padding-inline-start: 16px;

@@ -13,7 +13,7 @@ export const TOKENS = `
   --_hover: color-mix(in srgb, var(--_fg) 6%, var(--_bg));
   --_radius: var(--campanile-radius, 14px);
   font: var(--campanile-font, .9375rem/1.4 system-ui, sans-serif);
-  color: var(--_fg);
+  color: var(--_fg); overflow-wrap: anywhere;
 }
 :host([theme=light]) { color-scheme: light; }
 :host([theme=dark]) { color-scheme: dark; }
