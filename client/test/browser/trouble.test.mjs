@@ -55,6 +55,8 @@ test('two tabs share one socket and agree, also after the one that holds it was 
 test('a page without network says so, and catches up once it is back', async () => {
   const context = await browser.newContext();
   const visitor = await Visitor.arrive(context, site.url, gateway, 'offline');
+  // Without a list it would be said in its place.
+  await until('the list is there', async () => (await visitor.state()).list === 'ready');
   await context.setOffline(true);
   await visitor.name('Notifications, You are offline');
   await gateway.publish(note('offline', 1), note('offline', 2));
