@@ -120,6 +120,11 @@ impl Parcel {
         }
     }
 
+    /// Whether clients that are not told counts have nothing from it.
+    pub fn is_count_only(&self) -> bool {
+        matches!(self.content, Content::Count { .. })
+    }
+
     /// Whether it was read in the log, some time after it was published.
     pub fn is_replay(&self) -> bool {
         matches!(self.content, Content::Replay { .. })

@@ -63,24 +63,29 @@ impl Router {
         }
     }
 
-    fn route(&mut self, user: &str, parcel: &Arc<Parcel>) -> usize {
+    fn route(&mut self, user: &str, parcel: &Arc<Parcel>) {
         let sockets = self.hub.deliver(user, parcel, &mut self.batch);
         tracing::debug!(sockets, "notification routed");
         if self.batch.len() >= BATCH {
             self.batch.send();
         }
-        sockets
     }
 
-    /// What is only live so far goes into the log as well.
-    fn record(&self, user: &str, parcel: &Parcel, payload: &[u8]) {
-        if let Some(recorder) = &self.recorder
-            && let Some(notification) = parcel.notification()
-            && let Ok(user) = UserId::new(user)
-        {
-            self.hub.delivered_plain(user.as_str(), &notification.id_text());
-            let kept = notification.to_keep(payload, self.max_payload_bytes);
-            recorder.record(&user, &notification.id_text(), kept);
+    /// As [`route`](Self::route), of what is only live so far and goes into the log as well.
+    fn route_and_record(&mut self, user: &str, parcel: &Arc<Parcel>, published: (&str, &[u8])) {
+        let Some(recorder) = &self.recorder else {
+            self.route(user, parcel);
+            return;
+        };
+        let Some(notification) = parcel.notification() else { return };
+        let id = notification.id_text();
+        let Some(user) = self.hub.deliver_plain(user, &id, parcel, &mut self.batch) else { return };
+        if recorder.record(&user, notification) && recorder.prints().are_read() {
+            let (channel, payload) = published;
+            recorder.prints().leave(recorder.print(channel, payload));
+        }
+        if self.batch.len() >= BATCH {
+            self.batch.send();
         }
     }
 
@@ -120,9 +125,7 @@ impl Router {
         self.meet_new_workers();
         let parcel = Arc::new(Parcel::event(namespace, &text, Instant::now()));
         match emitted.target {
-            Target::User(user) => {
-                self.route(user, &parcel);
-            }
+            Target::User(user) => self.route(user, &parcel),
             Target::Broadcast => {
                 self.hub.broadcast_but(emitted.except, &parcel, &mut self.batch);
             }
@@ -156,11 +159,7 @@ impl Router {
         self.metrics.received(source);
         let parcel = Arc::new(Parcel::plain(notification, received));
         match target {
-            Target::User(user) => {
-                if self.route(user, &parcel) > 0 {
-                    self.record(user, &parcel, payload);
-                }
-            }
+            Target::User(user) => self.route_and_record(user, &parcel, (channel, payload)),
             Target::Broadcast => {
                 let sockets = self.hub.broadcast_but(except, &parcel, &mut self.batch);
                 tracing::debug!(sockets, "notification routed");
@@ -288,7 +287,7 @@ mod tests {
         let mut router = Router::new(hub.clone(), metrics.clone(), 64, discarder);
         let _members: Vec<_> = [("ada", 1), ("grace", 2)]
             .map(|(user, slot)| {
-                let address = Address { lane, slot, generation: 0 };
+                let address = Address { lane, slot, generation: 0, counts: true };
                 hub.join(&UserId::new(user).unwrap(), address)
             })
             .into();

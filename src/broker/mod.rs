@@ -5,6 +5,7 @@ pub mod deaf;
 pub mod log;
 pub mod mail;
 pub mod memory;
+mod recent;
 pub mod redis;
 
 use std::future::Future;
@@ -15,8 +16,10 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::notification::{Cursor, Invalid, Target, UserId};
+use crate::notification::{Cursor, Invalid, Notification, Target, UserId};
+
 use log::{Appended, Ask, Count, Entry, Item, Mark, Marked, Since, Summary};
+pub use recent::{Prints, Recent};
 
 /// Users whose channel has to be subscribed, or no more.
 #[derive(Debug, Default)]
@@ -149,11 +152,14 @@ pub trait Sink: Send + 'static {
     fn disconnect(&mut self, user: &str);
 }
 
-/// Puts plain notifications into logs, by and by. What it is given has passed
-/// [`crate::notification::Notification::parse`].
+/// Puts plain notifications into logs, by and by.
 pub trait Record: Send + Sync + 'static {
-    /// Never waits, and may drop. Once per id, whoever repeats it.
-    fn record(&self, user: &UserId, id: &str, payload: &str);
+    /// Never waits, and may drop: then `false`. Once per id, whoever repeats it.
+    fn record(&self, user: &UserId, notification: &Notification) -> bool;
+    /// What `payload`, published on `channel`, is recognised by.
+    fn print(&self, channel: &str, payload: &[u8]) -> u64;
+    /// Of what was recorded a moment ago.
+    fn prints(&self) -> &Prints;
     /// Resolves when everything recorded before is kept, or given up.
     fn settled(&self) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }

@@ -2,8 +2,9 @@ use std::borrow::Cow;
 
 use serde_json::json;
 use serde_json::value::RawValue;
+use smallvec::{SmallVec, smallvec};
 
-use crate::notification::{Cursor, Notification, json_string, rewrite};
+use crate::notification::{Cursor, Notification, rewrite_into};
 
 use super::Message;
 
@@ -13,11 +14,11 @@ pub(super) fn write_notification(
     notification: &Notification,
     cursor: Option<Cursor>,
     read: Option<bool>,
-    out: &mut Vec<u8>,
+    out: &mut String,
 ) {
-    out.extend_from_slice(br#"{"type":"notification","data":"#);
-    out.extend_from_slice(fields(notification, cursor, read).as_bytes());
-    out.push(b'}');
+    out.push_str(r#"{"type":"notification","data":"#);
+    write_fields(notification, cursor, read, out);
+    out.push('}');
 }
 
 /// One entry of a page: the notification's data, and whether it is `read`.
@@ -31,19 +32,32 @@ pub(super) fn fields(
     cursor: Option<Cursor>,
     read: Option<bool>,
 ) -> String {
-    let body = notification.body();
-    let mut own = vec![
-        ("notification_id", json_string(&notification.id_text())),
-        ("notification_type", notification.kind_json().to_owned()),
-    ];
-    own.extend(cursor.map(|cursor| ("cursor", format!("\"{cursor}\""))));
-    own.extend(read.map(|read| ("read", read.to_string())));
+    let mut out = String::with_capacity(notification.body().len() + 200);
+    write_fields(notification, cursor, read, &mut out);
+    out
+}
+
+fn write_fields(
+    notification: &Notification,
+    cursor: Option<Cursor>,
+    read: Option<bool>,
+    out: &mut String,
+) {
+    let id = match notification.id_json() {
+        text if text.starts_with('"') => Cow::from(text),
+        number => format!("\"{number}\"").into(),
+    };
+    let kind = notification.kind_json().into();
+    let mut own: SmallVec<[(&str, Cow<'_, str>); 4]> =
+        smallvec![("notification_id", id), ("notification_type", kind)];
+    own.extend(cursor.map(|cursor| ("cursor", format!("\"{cursor}\"").into())));
+    own.extend(read.map(|read| ("read", if read { "true" } else { "false" }.into())));
     let skip: &[&str] = if notification.shadows_envelope() {
         &["notification_id", "notification_type"]
     } else {
         &[]
     };
-    rewrite(body, &own, skip)
+    rewrite_into(out, notification.body(), &own, skip);
 }
 
 pub(super) fn write(message: &Message<'_>) -> String {

@@ -92,7 +92,7 @@ impl Form {
         notification: &Notification,
         cursor: Option<Cursor>,
         read: Option<bool>,
-        out: &mut Vec<u8>,
+        out: &mut String,
     ) {
         match self {
             Self::Envelope | Self::Campanile => {
@@ -133,7 +133,7 @@ impl Form {
 }
 
 impl Dialect {
-    /// For metrics that must exist before the first socket does.
+    /// For metrics that must exist before the first socket does. Indexed by `dialect as usize`.
     pub const ALL: [Self; 5] =
         [Self::Envelope, Self::Campanile, Self::Bare, Self::Sse, Self::SocketIo];
 
@@ -162,6 +162,11 @@ impl Dialect {
     /// Whether its clients are told first how their inbox stands, and told anew when something is lost.
     pub fn greets(self) -> bool {
         matches!(self, Self::Campanile | Self::Sse)
+    }
+
+    /// Whether its clients are told how many are unread, unasked.
+    pub fn counts(self) -> bool {
+        !matches!(self, Self::Envelope | Self::Bare)
     }
 
     /// What a silent connection is sent where the transport has no pings, or pings of its own.

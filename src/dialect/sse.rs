@@ -14,10 +14,10 @@ pub(super) fn write_notification(
     notification: &Notification,
     cursor: Option<Cursor>,
     read: Option<bool>,
-    out: &mut Vec<u8>,
+    out: &mut String,
 ) {
     let data = envelope::fields(notification, cursor, read);
-    out.extend_from_slice(event("notification", cursor, &data).as_bytes());
+    out.push_str(&event("notification", cursor, &data));
 }
 
 /// An event with the `type` and `data` that the envelope has.

@@ -12,9 +12,9 @@ fn notification(payload: &str) -> Notification {
 }
 
 fn written(form: Form, payload: &str) -> Value {
-    let mut out = Vec::new();
+    let mut out = String::new();
     form.write(&notification(payload), None, None, &mut out);
-    serde_json::from_slice(&out).unwrap()
+    serde_json::from_str(&out).unwrap()
 }
 
 const SENT: &str =
@@ -22,9 +22,9 @@ const SENT: &str =
 
 #[test]
 fn bare_is_the_object_itself() {
-    let mut out = Vec::new();
+    let mut out = String::new();
     Form::Bare.write(&notification(SENT), None, None, &mut out);
-    assert_eq!(out, SENT.as_bytes());
+    assert_eq!(out, SENT);
 }
 
 #[test]
@@ -139,9 +139,9 @@ fn messages_look_as_documented() {
 }
 
 fn stream(form: Form, payload: &str, cursor: Option<Cursor>) -> String {
-    let mut out = Vec::new();
+    let mut out = String::new();
     form.write(&notification(payload), cursor, None, &mut out);
-    String::from_utf8(out).unwrap()
+    out
 }
 
 #[test]
@@ -149,9 +149,9 @@ fn an_events_id_is_its_cursor_and_its_data_that_of_the_envelope() {
     let cursor = Cursor { position: 7, at: 99 };
     let text = stream(Form::Sse, SENT, Some(cursor));
     let data = text.strip_prefix("id: 7-99\nevent: notification\ndata: ").unwrap();
-    let mut envelope = Vec::new();
+    let mut envelope = String::new();
     Form::Envelope.write(&notification(SENT), Some(cursor), None, &mut envelope);
-    let envelope: Value = serde_json::from_slice(&envelope).unwrap();
+    let envelope: Value = serde_json::from_str(&envelope).unwrap();
     assert_eq!(serde_json::from_str::<Value>(data).unwrap(), envelope["data"]);
     assert!(data.ends_with("}\n\n"));
     assert!(stream(Form::Sse, SENT, None).starts_with("event: notification\ndata: {"));
@@ -196,11 +196,11 @@ fn a_stream_is_told_what_it_needs_to_come_back() {
 
 #[test]
 fn a_socketio_notification_has_what_ulens_pages_read() {
-    let mut out = Vec::new();
+    let mut out = String::new();
     let sent =
         r#"{"id":7,"title":"Paid","sentAt":"2026-01-02T03:04:05Z","userId":"42","readAt":null}"#;
     Form::SocketIo.write(&notification(sent), None, None, &mut out);
-    let text = String::from_utf8(out).unwrap();
+    let text = out;
     let event: Value =
         serde_json::from_str(text.strip_prefix("42/ws,").expect("an event in /ws")).unwrap();
     assert_eq!(event[0], "NEW_NOTIFICATION");
@@ -215,9 +215,9 @@ fn a_socketio_notification_has_what_ulens_pages_read() {
 #[test]
 fn a_socketio_notification_fills_in_message_sent_at_and_read_at() {
     let data = |sent: &str, read: Option<bool>| {
-        let mut out = Vec::new();
+        let mut out = String::new();
         Form::SocketIoRoot.write(&notification(sent), None, read, &mut out);
-        let text = String::from_utf8(out).unwrap();
+        let text = out;
         let event: Value = serde_json::from_str(text.strip_prefix("42").unwrap()).unwrap();
         event[1].clone()
     };

@@ -39,12 +39,25 @@ impl Hub {
         heard
     }
 
-    /// A plain notification was delivered, and will be captured: when it is heard of as an entry, the
-    /// sockets have it.
-    pub fn delivered_plain(&self, user: &str, id: &str) {
-        if let Some(entry) = self.shard(user).get_mut(user) {
-            entry.place.delivered_plain(self.hasher.hash_one(id));
+    /// As [`deliver`](Self::deliver), of a plain notification that will be captured: when it is heard of as an
+    /// entry, the sockets have it. `None`: nobody of this user is here.
+    pub fn deliver_plain(
+        &self,
+        user: &str,
+        id: &str,
+        parcel: &Arc<Parcel>,
+        batch: &mut Batch,
+    ) -> Option<UserId> {
+        let mut shard = self.shard(user);
+        let (user, _) = shard.get_key_value(user)?;
+        let user = user.clone();
+        let entry = shard.get_mut(&user)?;
+        if entry.members.is_empty() {
+            return None;
         }
+        entry.place.delivered_plain(self.hasher.hash_one(id));
+        entry.address(parcel, batch);
+        Some(user)
     }
 
     /// A plain notification was captured, on whichever replica; `parcel` is the count after it. As

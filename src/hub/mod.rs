@@ -47,6 +47,8 @@ pub struct Address {
     pub slot: u32,
     /// Which tenant of the slot; a letter for a former one is dropped.
     pub generation: u32,
+    /// Whether its client is told of changes that are nothing but a count.
+    pub counts: bool,
 }
 
 #[derive(Default)]
@@ -64,7 +66,8 @@ struct Entry {
 
 impl Entry {
     fn address(&self, parcel: &Arc<Parcel>, batch: &mut Batch) {
-        for address in &self.members {
+        let for_all = !parcel.is_count_only();
+        for address in self.members.iter().filter(|address| for_all || address.counts) {
             batch.push(address.lane, Letter::Deliver(*address, parcel.clone()));
         }
     }

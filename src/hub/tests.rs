@@ -7,7 +7,7 @@ fn user(name: &str) -> UserId {
 }
 
 fn address(slot: u32) -> Address {
-    Address { lane: 0, slot, generation: 1 }
+    Address { lane: 0, slot, generation: 1, counts: true }
 }
 
 fn parcel() -> Arc<Parcel> {

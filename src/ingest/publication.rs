@@ -123,7 +123,7 @@ impl Item {
             Problem::new("not_an_object", text)
         })?;
         let users = address.users(has_recipients)?;
-        let bare = rewrite(raw, &[], &ADDRESS);
+        let bare = rewrite::<&str>(raw, &[], &ADDRESS);
         let notification =
             Notification::parse(bare.as_bytes(), Target::Broadcast, missing_id, now, limit)?;
         let key = notification.id_text().into_owned();

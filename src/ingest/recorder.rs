@@ -1,5 +1,6 @@
 //! Puts what was published plainly into the logs of its users: behind delivery, and never in its way.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
 use std::future::Future;
@@ -13,8 +14,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 
 use crate::broker::log::Item;
-use crate::broker::{Away, Broker, Record};
-use crate::notification::UserId;
+use crate::broker::{Away, Broker, Prints, Record};
+use crate::notification::{Notification, UserId};
 use crate::telemetry::Metrics;
 
 /// Notifications that may wait; beyond it, and beyond the bytes, what comes is dropped and counted.
@@ -57,8 +58,9 @@ enum Ask {
 
 struct Entry {
     user: UserId,
-    id: Box<str>,
-    payload: Box<str>,
+    notification: Notification,
+    /// Of user and id.
+    hash: u64,
 }
 
 /// What waits, and where it is counted.
@@ -68,37 +70,30 @@ struct Load {
     /// all users too is offered it twice. Appended once is not known for ever, only until it is trimmed.
     waiting: Mutex<HashSet<u64>>,
     hasher: RandomState,
+    prints: Prints,
     metrics: Arc<Metrics>,
 }
 
 impl Entry {
     fn bytes(&self) -> usize {
-        self.user.as_str().len() + self.id.len() + self.payload.len() + OVERHEAD
-    }
-
-    fn item(&self) -> Item<'_> {
-        Item { user: &self.user, id: &self.id, payload: &self.payload }
+        self.user.as_str().len() + self.notification.to_keep().len() + OVERHEAD
     }
 }
 
 impl Load {
     /// `Err` with the result to count, if it need not, or cannot, wait.
     fn take(&self, entry: &Entry) -> Result<(), &'static str> {
-        if !self.waiting().insert(self.hash(entry)) {
+        if !self.waiting().insert(entry.hash) {
             return Err("known");
         }
         let bytes = entry.bytes();
         if self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > MAX_BYTES {
             self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-            self.waiting().remove(&self.hash(entry));
+            self.waiting().remove(&entry.hash);
             return Err("dropped");
         }
         self.metrics.capture_queue_items.inc();
         Ok(())
-    }
-
-    fn hash(&self, entry: &Entry) -> u64 {
-        self.hasher.hash_one((entry.user.as_str(), &*entry.id))
     }
 
     fn waiting(&self) -> MutexGuard<'_, HashSet<u64>> {
@@ -106,7 +101,7 @@ impl Load {
     }
 
     fn release(&self, entry: &Entry) {
-        self.waiting().remove(&self.hash(entry));
+        self.waiting().remove(&entry.hash);
         self.bytes.fetch_sub(entry.bytes(), Ordering::Relaxed);
         self.metrics.capture_queue_items.dec();
     }
@@ -124,6 +119,7 @@ impl Recorder {
             bytes: AtomicUsize::new(0),
             waiting: Mutex::default(),
             hasher: RandomState::new(),
+            prints: Prints::default(),
             metrics,
         });
         let recorder = Self { asks: sender, load: load.clone() };
@@ -132,17 +128,29 @@ impl Recorder {
 }
 
 impl Record for Recorder {
-    fn record(&self, user: &UserId, id: &str, payload: &str) {
-        let entry = Entry { user: user.clone(), id: id.into(), payload: payload.into() };
+    fn record(&self, user: &UserId, notification: &Notification) -> bool {
+        let hash = self.load.hasher.hash_one((user.as_str(), &*notification.id_text()));
+        let entry = Entry { user: user.clone(), notification: notification.clone(), hash };
         if let Err(result) = self.load.take(&entry) {
-            return self.load.count(result);
+            self.load.count(result);
+            return result == "known";
         }
         if let Err(refused) = self.asks.try_send(Ask::Append(entry)) {
             if let Ask::Append(entry) = refused.into_inner() {
                 self.load.release(&entry);
             }
             self.load.count("dropped");
+            return false;
         }
+        true
+    }
+
+    fn print(&self, channel: &str, payload: &[u8]) -> u64 {
+        self.load.hasher.hash_one((channel, payload))
+    }
+
+    fn prints(&self) -> &Prints {
+        &self.load.prints
     }
 
     fn settled(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
@@ -192,7 +200,17 @@ impl Recording {
     async fn append(&mut self, broker: &Broker, batch: &mut Vec<Entry>) {
         // One at a time after a refusal, so that it is known which one was refused.
         let size = if self.refused.is_some() { 1 } else { batch.len() };
-        let items: Vec<Item<'_>> = batch[..size].iter().map(Entry::item).collect();
+        let ids: Vec<Cow<'_, str>> =
+            batch[..size].iter().map(|entry| entry.notification.id_text()).collect();
+        let items: Vec<Item<'_>> = batch[..size]
+            .iter()
+            .zip(&ids)
+            .map(|(entry, id)| Item {
+                user: &entry.user,
+                id,
+                payload: entry.notification.to_keep(),
+            })
+            .collect();
         let done = match broker.capture(&items).await {
             Ok(appended) => {
                 for one in &appended {
@@ -238,10 +256,13 @@ impl Recording {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use crate::broker::log::Retention;
     use crate::broker::memory::Memory;
     use crate::broker::redis::Channels;
     use crate::hub::Hub;
+    use crate::notification::{MissingId, Target};
     use crate::recovery;
     use crate::router::Router;
 
@@ -256,6 +277,12 @@ mod tests {
         Broker::Memory(Memory::start(hub, Box::new(router), channels, retention))
     }
 
+    fn notification(id: &str, size: usize) -> Notification {
+        let text = format!(r#"{{"id":"{id}","text":"{}"}}"#, "x".repeat(size));
+        let (target, missing) = (Target::User("ada"), MissingId::Fresh);
+        Notification::parse(text.as_bytes(), target, missing, Timestamp::now(), usize::MAX).unwrap()
+    }
+
     fn results(metrics: &Metrics) -> [u64; 3] {
         let of = |result| metrics.inbox_operations.with_label_values(&["capture", result]).get();
         ["ok", "known", "dropped"].map(of)
@@ -268,7 +295,7 @@ mod tests {
         let (recorder, recording) = Recorder::new(metrics.clone());
         let ada = UserId::new("ada").unwrap();
         for id in ["a", "b", "a", "c"] {
-            recorder.record(&ada, id, "{}");
+            recorder.record(&ada, &notification(id, 1));
         }
         assert_eq!(metrics.capture_queue_items.get(), 3, "what waits already is not kept twice");
         tokio::spawn(recording.run(broker.clone()));
@@ -281,19 +308,21 @@ mod tests {
 
     #[tokio::test]
     async fn neither_more_items_nor_more_bytes_wait_than_may() {
-        let large = "x".repeat(1024 * 1024);
-        for (payload, fit) in [("{}", MAX_ITEMS), (&large, MAX_BYTES / (large.len() + OVERHEAD))] {
+        let large = 1024 * 1024;
+        // The other fields take less than a kilobyte.
+        for (size, fit) in [(1, MAX_ITEMS), (large, MAX_BYTES / (large + 1024))] {
             let metrics = Arc::new(Metrics::new().unwrap());
             let (recorder, recording) = Recorder::new(metrics.clone());
             let ada = UserId::new("ada").unwrap();
             for n in 0..fit + 7 {
-                recorder.record(&ada, &n.to_string(), payload);
+                let taken = recorder.record(&ada, &notification(&n.to_string(), size));
+                assert_eq!(taken, n < fit);
             }
             let waiting = usize::try_from(metrics.capture_queue_items.get()).unwrap();
             assert_eq!((waiting, results(&metrics)), (fit, [0, 0, 7]));
             tokio::spawn(recording.run(broker(&metrics)));
             recorder.settled().await;
-            recorder.record(&ada, "afterwards", payload);
+            recorder.record(&ada, &notification("afterwards", size));
             recorder.settled().await;
             assert_eq!(results(&metrics), [fit as u64 + 1, 0, 7]);
             assert_eq!(recorder.load.bytes.load(Ordering::Relaxed), 0);

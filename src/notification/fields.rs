@@ -1,5 +1,6 @@
 //! One pass over a payload that finds the known fields without copying the others.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -19,6 +20,11 @@ pub(super) struct Slot<'a> {
 impl<'a> Slot<'a> {
     pub(super) fn value(&self) -> Option<&'a str> {
         self.own.or(self.alias)
+    }
+
+    /// The value under the field's own name.
+    pub(super) fn own(&self) -> Option<&'a str> {
+        self.own
     }
 
     /// Whether clients would not find the field under its own name.
@@ -61,11 +67,11 @@ impl<'a> Fields<'a> {
 
     pub(super) fn check_user(&self, target: Target<'_>) -> Result<(), Invalid> {
         for raw in [self.user.own, self.user.alias].into_iter().flatten() {
-            let said: &str = &match serde_json::from_str(raw) {
-                Ok(serde_json::Value::String(text)) => text,
-                _ => raw.to_owned(),
+            let said: Cow<'_, str> = match serde_json::from_str(raw) {
+                Ok(serde_json::Value::String(text)) => text.into(),
+                _ => raw.into(),
             };
-            if target != Target::User(said) {
+            if target != Target::User(&said) {
                 return Err(Invalid::WrongUser);
             }
         }

@@ -2,19 +2,23 @@
 
 mod cursor;
 mod fields;
+mod front;
 mod rewrite;
 mod user;
 
 use std::borrow::Cow;
+use std::fmt::Write;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
 pub use cursor::{BadCursor, Count, Cursor};
-pub(crate) use rewrite::rewrite;
+pub(crate) use rewrite::{json_string, push_json_string, rewrite, rewrite_into};
 pub use user::{UserId, UserIdError};
 
 use fields::Fields;
+use front::{Front, Span};
 
 /// Namespace of ids derived from channel and payload, so that every replica derives the same one.
 const DERIVED_ID_NAMESPACE: Uuid = Uuid::from_u128(0x6361_6d70_616e_696c_652d_6964_2d6e_7331);
@@ -87,11 +91,14 @@ impl Invalid {
 }
 
 /// One notification, parsed once: the JSON object every client gets, and what the gateway reads of it.
+/// Cheap to clone: the texts are shared.
 #[derive(Clone, Debug)]
 pub struct Notification {
-    body: Box<str>,
-    id: Box<str>,
-    kind: Box<str>,
+    body: Arc<str>,
+    /// What the body was read from, where the body has outgrown the limit.
+    published: Option<Arc<str>>,
+    id: Span,
+    kind: Span,
     timestamp: Option<Timestamp>,
     shadows_envelope: bool,
 }
@@ -119,60 +126,36 @@ impl Notification {
         let fields = Fields::read(text).ok_or(Invalid::NotAnObject)?;
         fields.check_user(target)?;
 
-        let mut missing: Vec<(&str, String)> = Vec::new();
-        let id: Box<str> = if let Some(raw) = fields.id.value() {
-            if fields.id.needs_canonical() {
-                missing.push(("id", raw.to_owned()));
+        let mut front = Front::of(text);
+        front.fill("id", &fields.id, |out| match missing_id {
+            MissingId::Fresh => push_json_string(out, &Uuid::now_v7().to_string()),
+            MissingId::Derived { channel } => {
+                let name = [channel.as_bytes(), b"\0", payload].concat();
+                push_json_string(out, &Uuid::new_v5(&DERIVED_ID_NAMESPACE, &name).to_string());
             }
-            raw.into()
-        } else {
-            let raw = match missing_id {
-                MissingId::Fresh => format!("\"{}\"", Uuid::now_v7()),
-                MissingId::Derived { channel } => {
-                    let name = [channel.as_bytes(), b"\0", payload].concat();
-                    format!("\"{}\"", Uuid::new_v5(&DERIVED_ID_NAMESPACE, &name))
-                }
-                MissingId::Kept(id) => json_string(id),
-            };
-            missing.push(("id", raw.clone()));
-            raw.into()
-        };
-        let kind: Box<str> = fields.kind.value().unwrap_or("\"info\"").into();
-        if fields.kind.needs_canonical() {
-            missing.push(("type", kind.clone().into()));
+            MissingId::Kept(id) => push_json_string(out, id),
+        });
+        front.fill("type", &fields.kind, |out| out.push_str("\"info\""));
+        front.fill("timestamp", &fields.timestamp, |out| {
+            // Writing to a text cannot fail.
+            write!(out, "\"{now:.3}\"").ok();
+        });
+        if let Target::User(user) = target
+            && fields.user.needs_canonical()
+        {
+            front.push("user_id", |out| push_json_string(out, user));
         }
-        let timestamp = if let Some(raw) = fields.timestamp.value() {
-            if fields.timestamp.needs_canonical() {
-                missing.push(("timestamp", raw.to_owned()));
-            }
-            raw.trim_matches('"').parse().ok()
-        } else {
-            missing.push(("timestamp", format!("\"{now:.3}\"")));
-            Some(now)
-        };
-        if let (Target::User(user), true) = (target, fields.user.needs_canonical()) {
-            missing.push(("user_id", json_string(user)));
-        }
-
         if let (Some(raw), true) = (fields.email.value(), fields.email.needs_canonical()) {
-            missing.push(("user_email", raw.to_owned()));
+            front.push("user_email", |out| out.push_str(raw));
         }
-
-        let body = match (missing.is_empty(), fields.has_unusable()) {
-            (true, _) => text.into(),
-            (false, unusable) => {
-                let skip: &[&str] = if unusable {
-                    &["id", "type", "timestamp", "user_id", "user_email"]
-                } else {
-                    &[]
-                };
-                let skip: Vec<&str> =
-                    skip.iter().copied().filter(|k| missing.iter().any(|(m, _)| m == k)).collect();
-                rewrite(text, &missing, &skip).into()
-            }
+        let timestamp = match fields.timestamp.value() {
+            Some(raw) => raw.trim_matches('"').parse().ok(),
+            None => Some(now),
         };
         let shadows_envelope = fields.shadows_envelope;
-        Ok(Self { body, id, kind, timestamp, shadows_envelope })
+        let (body, id, kind) = front.join(&fields);
+        let published = (body.len() > limit).then(|| text.into());
+        Ok(Self { body, published, id, kind, timestamp, shadows_envelope })
     }
 
     /// The JSON object, UTF-8, without surrounding white space.
@@ -180,32 +163,30 @@ impl Notification {
         &self.body
     }
 
-    /// What a log should keep: the body, or where that has outgrown `limit`, the `payload` it was read from.
-    pub fn to_keep<'a>(&'a self, payload: &'a [u8], limit: usize) -> &'a str {
-        if self.body.len() <= limit {
-            return &self.body;
-        }
-        std::str::from_utf8(payload).map_or(&self.body, str::trim)
+    /// What a log should keep: the body, or where that has outgrown the limit, what it was read from.
+    pub fn to_keep(&self) -> &str {
+        self.published.as_ref().unwrap_or(&self.body)
     }
 
     /// The id as a JSON literal: `"a1"` or `17`.
     pub fn id_json(&self) -> &str {
-        &self.id
+        self.id.of(&self.body)
     }
 
     /// The id as text, whether it is a string or a number.
     pub fn id_text(&self) -> Cow<'_, str> {
-        match self.id.strip_prefix('"') {
-            None => (&*self.id).into(),
+        let id = self.id_json();
+        match id.strip_prefix('"') {
+            None => id.into(),
             // Without an escape the literal is the text in quotes.
             Some(rest) if !rest.contains('\\') => rest.trim_end_matches('"').into(),
-            Some(_) => serde_json::from_str::<String>(&self.id).unwrap_or_default().into(),
+            Some(_) => serde_json::from_str::<String>(id).unwrap_or_default().into(),
         }
     }
 
     /// The type as a JSON literal.
     pub fn kind_json(&self) -> &str {
-        &self.kind
+        self.kind.of(&self.body)
     }
 
     /// When it was published, if `timestamp` is RFC 3339.
@@ -217,11 +198,6 @@ impl Notification {
     pub(crate) fn shadows_envelope(&self) -> bool {
         self.shadows_envelope
     }
-}
-
-/// `text` as a JSON string literal.
-pub(crate) fn json_string(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
 
 #[cfg(test)]

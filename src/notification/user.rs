@@ -38,7 +38,7 @@ impl UserId {
         if text.len() > Self::MAX_BYTES {
             return Err(UserIdError::TooLong);
         }
-        if text.chars().any(char::is_control) {
+        if has_control(text) {
             return Err(UserIdError::ControlCharacter);
         }
         Ok(())
@@ -48,6 +48,17 @@ impl UserId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Whether there is a character of the category Cc: U+0000 to U+001F, U+007F to U+009F. Once per notification,
+/// so it looks at bytes; in UTF-8 the upper ones are C2 80 to C2 9F.
+fn has_control(text: &str) -> bool {
+    let mut before = 0;
+    text.bytes().any(|byte| {
+        let upper = before == 0xC2 && byte < 0xA0;
+        before = byte;
+        byte < 0x20 || byte == 0x7F || upper
+    })
 }
 
 impl fmt::Display for UserId {
@@ -66,5 +77,19 @@ impl fmt::Debug for UserId {
 impl Borrow<str> for UserId {
     fn borrow(&self) -> &str {
         &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_those_of_unicode() {
+        for c in (0..=0x3000).chain(0x1_F600..0x1_F610).filter_map(char::from_u32) {
+            for text in [c.to_string(), format!("a{c}b"), format!("\u{c2}{c}")] {
+                assert_eq!(has_control(&text), c.is_control(), "{c:?}");
+            }
+        }
     }
 }

@@ -266,7 +266,7 @@ impl Conn {
 
     /// Unique among all connections of all replicas.
     pub(super) fn id(&self, lane: &Lane) -> String {
-        let Address { lane: number, slot, generation } = self.address;
+        let Address { lane: number, slot, generation, .. } = self.address;
         format!("{}.{number}.{slot}.{generation}", lane.rig.replica)
     }
 }

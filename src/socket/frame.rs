@@ -18,10 +18,11 @@ const PING: u8 = 0x9;
 const PONG: u8 = 0xA;
 
 /// A text frame whose payload `write` appends, encoded in one buffer.
-pub fn text(capacity: usize, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
-    let mut buffer = Vec::with_capacity(RESERVED + capacity);
-    buffer.resize(RESERVED, 0);
-    write(&mut buffer);
+pub fn text(capacity: usize, write: impl FnOnce(&mut String)) -> Bytes {
+    let mut text = String::with_capacity(RESERVED + capacity);
+    text.extend([' '; RESERVED]);
+    write(&mut text);
+    let mut buffer = text.into_bytes();
     let length = buffer.len() - RESERVED;
     let (header, header_length) = header(TEXT, length);
     let start = RESERVED - header_length;
@@ -31,7 +32,7 @@ pub fn text(capacity: usize, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
 
 /// `text` as one frame.
 pub fn message(text: &str) -> Bytes {
-    self::text(text.len(), |out| out.extend_from_slice(text.as_bytes()))
+    self::text(text.len(), |out| out.push_str(text))
 }
 
 /// A ping without payload.

@@ -32,7 +32,7 @@ impl Framing {
     }
 
     /// One message whose text `write` appends, encoded in one buffer of about `capacity` bytes.
-    pub fn text(self, capacity: usize, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    pub fn text(self, capacity: usize, write: impl FnOnce(&mut String)) -> Bytes {
         match self {
             Self::WebSocket => frame::text(capacity, write),
             Self::Chunked => chunk(capacity, write),
@@ -41,7 +41,7 @@ impl Framing {
 
     /// `text` as one message.
     pub fn message(self, text: &str) -> Bytes {
-        self.text(text.len(), |out| out.extend_from_slice(text.as_bytes()))
+        self.text(text.len(), |out| out.push_str(text))
     }
 }
 
@@ -61,14 +61,15 @@ pub(super) fn close(dialect: Dialect, reason: CloseReason) -> Bytes {
     }
 }
 
-fn chunk(capacity: usize, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
-    let mut buffer = Vec::with_capacity(CHUNK_HEAD + capacity + 2);
-    buffer.resize(CHUNK_HEAD, 0);
-    write(&mut buffer);
-    let head = format!("{:X}\r\n", buffer.len() - CHUNK_HEAD);
+fn chunk(capacity: usize, write: impl FnOnce(&mut String)) -> Bytes {
+    let mut text = String::with_capacity(CHUNK_HEAD + capacity + 2);
+    text.extend([' '; CHUNK_HEAD]);
+    write(&mut text);
+    let head = format!("{:X}\r\n", text.len() - CHUNK_HEAD);
+    text.push_str("\r\n");
     let start = CHUNK_HEAD - head.len();
+    let mut buffer = text.into_bytes();
     buffer[start..CHUNK_HEAD].copy_from_slice(head.as_bytes());
-    buffer.extend_from_slice(b"\r\n");
     Bytes::from(buffer).slice(start..)
 }
 
@@ -81,7 +82,7 @@ mod tests {
         let text = "x".repeat(300);
         assert_eq!(Framing::Chunked.message("abc"), "3\r\nabc\r\n");
         assert_eq!(Framing::Chunked.message(&text), format!("12C\r\n{text}\r\n"));
-        assert_eq!(Framing::of(Form::Sse).text(0, |out| out.push(b'a')), "1\r\na\r\n");
+        assert_eq!(Framing::of(Form::Sse).text(0, |out| out.push('a')), "1\r\na\r\n");
     }
 
     #[test]

@@ -136,6 +136,7 @@ impl Lane {
             lane: self.number,
             slot: u32::try_from(vacant.key()).unwrap_or(u32::MAX),
             generation: *generations,
+            counts: dialect.counts(),
         };
         let conn = Rc::new(Conn::new(address, dialect));
         vacant.insert(conn.clone());
@@ -164,15 +165,17 @@ impl Lane {
         let mut letters = Vec::new();
         loop {
             mailbox.take(&mut letters).await;
-            let mut work = 0;
+            let (mut work, mut opened) = (0, 0);
             for letter in letters.drain(..) {
                 work += self.open(letter);
-                mailbox.done(1);
+                opened += 1;
                 if work >= TURN {
-                    work = 0;
+                    mailbox.done(opened);
+                    (work, opened) = (0, 0);
                     tokio::task::yield_now().await;
                 }
             }
+            mailbox.done(opened);
             self.delivery.borrow().flush();
             self.publish_to_delivery.borrow().flush();
         }

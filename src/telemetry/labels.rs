@@ -18,6 +18,7 @@ pub enum Source {
 }
 
 impl Source {
+    /// Indexed by `source as usize`.
     pub(super) const ALL: [Self; 6] =
         [Self::Pubsub, Self::Log, Self::Http, Self::Capture, Self::Amqp, Self::Adapter];
 

@@ -1,5 +1,7 @@
 //! Every metric of the gateway, in one place. Labels are closed sets; none names a user.
 
+use std::sync::OnceLock;
+
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
@@ -24,6 +26,7 @@ macro_rules! metrics {
         #[derive(Debug)]
         pub struct Metrics {
             registry: Registry,
+            hot: OnceLock<Hot>,
             $( $(#[doc = $help])+ pub $field: $kind, )+
         }
 
@@ -34,7 +37,7 @@ macro_rules! metrics {
                     let $field = metrics!(@new $kind, $name, help $(, [$($label),+])? $(, buckets $buckets)?)?;
                     registry.register(Box::new($field.clone()))?;
                 )+
-                Ok(Self { registry, $($field),+ })
+                Ok(Self { registry, hot: OnceLock::new(), $($field),+ })
             }
 
             /// Names of all metrics that are the gateway's own.
@@ -130,6 +133,13 @@ metrics! {
     build_info: IntGaugeVec = "campanile_build_info" ["version", "commit"];
 }
 
+/// Those that are counted with every notification: to find one by its labels takes 0.1 µs.
+#[derive(Debug)]
+struct Hot {
+    deliveries: [IntCounter; Dialect::ALL.len()],
+    received: [IntCounter; Source::ALL.len()],
+}
+
 impl Metrics {
     /// # Errors
     /// Only if two metrics had the same name, which a test excludes.
@@ -197,7 +207,7 @@ impl Metrics {
 
     /// A notification came in and is valid, however many sockets it is for.
     pub fn received(&self, source: Source) {
-        self.notifications_received.with_label_values(&[source.label()]).inc();
+        self.hot().received[source as usize].inc();
     }
 
     /// A payload was dropped before it became a notification.
@@ -212,7 +222,15 @@ impl Metrics {
 
     /// The kernel took the last byte of one notification for one socket.
     pub fn delivered(&self, dialect: Dialect) {
-        self.deliveries.with_label_values(&[dialect.label()]).inc();
+        self.hot().deliveries[dialect as usize].inc();
+    }
+
+    fn hot(&self) -> &Hot {
+        self.hot.get_or_init(|| Hot {
+            deliveries: Dialect::ALL.map(|d| self.deliveries.with_label_values(&[d.label()])),
+            received: Source::ALL
+                .map(|s| self.notifications_received.with_label_values(&[s.label()])),
+        })
     }
 
     /// Something that was due to be mailed is not, or not now.

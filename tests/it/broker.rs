@@ -177,7 +177,8 @@ impl Replica {
 
     pub(crate) async fn join(&self, user: &str, slot: u32) -> Membership {
         let user = UserId::new(user).unwrap();
-        let mut member = self.hub.join(&user, Address { lane: 0, slot, generation: 0 });
+        let mut member =
+            self.hub.join(&user, Address { lane: 0, slot, generation: 0, counts: true });
         within("the subscription", PATIENCE, member.subscribed()).await;
         member
     }
@@ -285,7 +286,7 @@ async fn crowd(replica: &Replica, count: u32) -> Vec<Membership> {
     let mut members: Vec<Membership> = (0..count)
         .map(|slot| {
             let user = UserId::new(&format!("{slot}-{}", "x".repeat(200))).unwrap();
-            replica.hub.join(&user, Address { lane: 0, slot, generation: 0 })
+            replica.hub.join(&user, Address { lane: 0, slot, generation: 0, counts: true })
         })
         .collect();
     for member in &mut members {

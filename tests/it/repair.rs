@@ -92,7 +92,8 @@ async fn twenty_thousand_logs_are_repaired_within_two_seconds_of_the_link() {
     let users: Vec<UserId> = (0..USERS).map(user).collect();
     let mut members = Vec::new();
     for (slot, user) in (0..).zip(&users) {
-        members.push(replica.hub.join(user, Address { lane: 0, slot, generation: 0 }));
+        members
+            .push(replica.hub.join(user, Address { lane: 0, slot, generation: 0, counts: true }));
     }
     for members in members.chunks_mut(512) {
         let read = members.iter_mut().map(async |member| {

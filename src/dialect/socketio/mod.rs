@@ -68,13 +68,13 @@ pub(super) fn write_notification(
     namespace: Namespace,
     notification: &Notification,
     read: Option<bool>,
-    out: &mut Vec<u8>,
+    out: &mut String,
 ) {
-    out.extend_from_slice(b"42");
-    out.extend_from_slice(namespace.prefix().as_bytes());
-    out.extend_from_slice(br#"["NEW_NOTIFICATION","#);
-    out.extend_from_slice(data(notification, read == Some(true)).as_bytes());
-    out.push(b']');
+    out.push_str("42");
+    out.push_str(namespace.prefix());
+    out.push_str(r#"["NEW_NOTIFICATION","#);
+    out.push_str(&data(notification, read == Some(true)));
+    out.push(']');
 }
 
 fn data(notification: &Notification, read: bool) -> String {
@@ -91,7 +91,7 @@ fn data(notification: &Notification, read: bool) -> String {
         }
     };
     let sent_at = own.sent_at.or(own.timestamp).map_or("null", RawValue::get);
-    let mut missing = Vec::new();
+    let mut missing: Vec<(&str, String)> = Vec::new();
     if own.message.is_none() {
         let title = own.title.map(RawValue::get).filter(|raw| raw.starts_with('"'));
         missing.push(("message", title.unwrap_or("\"\"").to_owned()));

@@ -1,19 +1,22 @@
 //! What comes on the channels of all users: plain notifications to hold, and the word that one is appended.
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::fresh::{Fresh, Raw};
 use super::held::{Held, Plain};
 use super::lease::Role;
-use crate::broker::Record;
 use crate::broker::redis::adapter::{self, Said};
 use crate::broker::redis::channels::{Channels, Heard as Place};
 use crate::broker::redis::heard::{self, Heard};
 use crate::broker::redis::resp::Reply;
 use crate::broker::redis::wire::{Ended, Wire};
+use crate::broker::{Recent, Record};
 use crate::notification::{Invalid, MissingId, Notification, Target, UserId};
 use crate::telemetry::{Metrics, Source};
 
@@ -29,7 +32,11 @@ pub(super) struct Hearing {
     recorder: Arc<dyn Record>,
     metrics: Arc<Metrics>,
     max_payload_bytes: usize,
+    fresh: Fresh,
     held: Held,
+    /// Of what was appended while something was fresh, the hash of user and id.
+    settled: Recent,
+    hasher: RandomState,
     role: Option<Role>,
     complained: Option<Instant>,
 }
@@ -41,13 +48,27 @@ impl Hearing {
         metrics: Arc<Metrics>,
         max_payload_bytes: usize,
     ) -> Self {
-        let held = Held::default();
-        let (role, complained) = (None, None);
-        Self { channels, recorder, metrics, max_payload_bytes, held, role, complained }
+        Self {
+            channels,
+            recorder,
+            metrics,
+            max_payload_bytes,
+            fresh: Fresh::default(),
+            held: Held::default(),
+            settled: Recent::default(),
+            hasher: RandomState::new(),
+            role: None,
+            complained: None,
+        }
     }
 
     pub(super) fn role(&mut self, role: Option<Role>) {
         self.role = role;
+    }
+
+    /// Whether it hears from now on.
+    pub(super) fn listens(&self, listens: bool) {
+        self.recorder.prints().read(listens);
     }
 
     /// Takes every complete reply out of the buffer.
@@ -105,30 +126,51 @@ impl Hearing {
 
     fn published(&mut self, user: &str, channel: &str, payload: &[u8]) {
         match heard::read(payload) {
-            Heard::Logged { id, .. } | Heard::Captured { id, .. } => self.held.forget(user, id),
+            Heard::Logged { id, .. } | Heard::Captured { id, .. } => self.settle(user, id),
             Heard::Changed { .. } => {}
             Heard::Plain | Heard::Garbled => self.hold(user, channel, payload),
         }
     }
 
     fn hold(&mut self, user: &str, channel: &str, payload: &[u8]) {
-        match self.plain(user, channel, payload) {
-            Ok(plain) => self.held.hold(plain),
-            Err(reason) => self.invalid(reason),
+        let print = self.recorder.print(channel, payload);
+        self.fresh.push(Raw::new(Instant::now(), print, user, channel, payload));
+    }
+
+    /// It is appended, wherever it is held.
+    fn settle(&mut self, user: &str, id: &str) {
+        self.held.forget(user, id);
+        if self.fresh.len() > 0 {
+            self.settled.leave(self.hasher.hash_one((user, id)), Instant::now().into_std());
         }
     }
 
-    fn plain(&self, user: &str, channel: &str, payload: &[u8]) -> Result<Plain, Invalid> {
+    /// Parses what nobody here has recorded, and holds what nobody elsewhere has.
+    fn look(&mut self, now: Instant, patience: Duration) {
+        while let Some(raw) = self.fresh.take_due(now, patience) {
+            if self.recorder.prints().take(raw.print) {
+                continue;
+            }
+            match self.plain(&raw) {
+                Ok(plain) => {
+                    let id = plain.notification.id_text();
+                    let hash = self.hasher.hash_one((plain.user.as_str(), &*id));
+                    if !self.settled.take(hash) {
+                        self.held.hold(plain);
+                    }
+                }
+                Err(reason) => self.invalid(reason),
+            }
+        }
+    }
+
+    fn plain(&self, raw: &Raw) -> Result<Plain, Invalid> {
+        let (user, channel, payload) = raw.parts();
         let (target, missing_id) = (Target::User(user), MissingId::Derived { channel });
         let limit = self.max_payload_bytes;
         let notification =
             Notification::parse(payload, target, missing_id, Timestamp::now(), limit)?;
-        Ok(Plain {
-            heard: Instant::now(),
-            user: UserId::new(user)?,
-            id: notification.id_text().into(),
-            payload: notification.to_keep(payload, limit).into(),
-        })
+        Ok(Plain { heard: raw.heard, user: UserId::new(user)?, notification })
     }
 
     /// The leader counts, so that it is counted once.
@@ -152,7 +194,9 @@ impl Hearing {
 
     /// When [`release_due`](Self::release_due) has something to do.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.held.oldest().map(|heard| heard + self.patience())
+        let fresh = self.fresh.oldest().map(|heard| heard + LEADER_WAITS);
+        let held = self.held.oldest().map(|heard| heard + self.patience());
+        fresh.into_iter().chain(held).min()
     }
 
     /// Has that appended which nobody else has appended in time.
@@ -167,14 +211,16 @@ impl Hearing {
 
     fn release(&mut self, patience: Duration) {
         let now = Instant::now();
+        self.look(now, patience.min(LEADER_WAITS));
         while let Some(plain) = self.held.take_due(now, patience) {
             self.metrics.received(Source::Capture);
-            self.recorder.record(&plain.user, &plain.id, &plain.payload);
+            self.recorder.record(&plain.user, &plain.notification);
         }
         self.show();
     }
 
     fn show(&self) {
-        self.metrics.capture_held_items.set(i64::try_from(self.held.len()).unwrap_or(i64::MAX));
+        let held = self.fresh.len() + self.held.len();
+        self.metrics.capture_held_items.set(i64::try_from(held).unwrap_or(i64::MAX));
     }
 }

@@ -1,12 +1,12 @@
 //! Plain notifications that were heard and may be appended by somebody else any moment. No IO and no clock.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::notification::UserId;
+use crate::notification::{Notification, UserId};
 
 /// Bounds of [`Held`]; beyond them the oldest are due at once.
 const MAX_ITEMS: usize = 65_536;
@@ -16,19 +16,24 @@ const MAX_BYTES: usize = 64 * 1024 * 1024;
 const OVERHEAD: usize = 256;
 
 /// One of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Plain {
     pub(super) heard: Instant,
     pub(super) user: UserId,
-    pub(super) id: Box<str>,
-    pub(super) payload: Box<str>,
+    pub(super) notification: Notification,
+}
+
+impl Plain {
+    fn key(&self) -> String {
+        key(self.user.as_str(), &self.notification.id_text())
+    }
 }
 
 /// In the order they were heard, each `(user, id)` once.
 #[derive(Default)]
 pub(super) struct Held {
     waiting: BTreeMap<u64, Plain>,
-    numbers: HashMap<Arc<str>, u64>,
+    numbers: HashMap<String, u64>,
     next: u64,
     bytes: usize,
 }
@@ -40,12 +45,9 @@ impl Held {
 
     /// One that is held already stays as it is.
     pub(super) fn hold(&mut self, plain: Plain) {
-        let key: Arc<str> = key(plain.user.as_str(), &plain.id).into();
-        if self.numbers.contains_key(&key) {
-            return;
-        }
+        let Entry::Vacant(place) = self.numbers.entry(plain.key()) else { return };
+        place.insert(self.next);
         self.bytes += bytes(&plain);
-        self.numbers.insert(key, self.next);
         self.waiting.insert(self.next, plain);
         self.next += 1;
     }
@@ -53,7 +55,7 @@ impl Held {
     /// Somebody has appended it.
     pub(super) fn forget(&mut self, user: &str, id: &str) {
         if !self.waiting.is_empty()
-            && let Some(number) = self.numbers.remove(key(user, id).as_str())
+            && let Some(number) = self.numbers.remove(&key(user, id))
             && let Some(plain) = self.waiting.remove(&number)
         {
             self.bytes -= bytes(&plain);
@@ -69,7 +71,7 @@ impl Held {
             return None;
         }
         let plain = oldest.remove();
-        self.numbers.remove(key(plain.user.as_str(), &plain.id).as_str());
+        self.numbers.remove(&plain.key());
         self.bytes -= bytes(&plain);
         Some(plain)
     }
@@ -87,25 +89,40 @@ fn key(user: &str, id: &str) -> String {
 
 fn bytes(plain: &Plain) -> usize {
     // The key repeats user and id.
-    2 * (plain.user.as_str().len() + plain.id.len()) + plain.payload.len() + OVERHEAD
+    let ids = plain.user.as_str().len() + plain.notification.id_json().len();
+    2 * ids + plain.notification.to_keep().len() + OVERHEAD
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
     use proptest::prelude::*;
+
+    use crate::notification::{MissingId, Target};
 
     use super::*;
 
     const PATIENCE: Duration = Duration::from_millis(50);
 
     fn plain(heard: Instant, user: &str, id: &str) -> Plain {
-        let user = UserId::new(user).unwrap();
-        Plain { heard, user, id: id.into(), payload: "{}".into() }
+        of_size(heard, user, id, 1)
+    }
+
+    fn of_size(heard: Instant, user: &str, id: &str, size: usize) -> Plain {
+        let text = format!(r#"{{"id":"{id}","text":"{}"}}"#, "x".repeat(size));
+        let (target, missing) = (Target::User(user), MissingId::Fresh);
+        let notification =
+            Notification::parse(text.as_bytes(), target, missing, Timestamp::now(), usize::MAX);
+        Plain { heard, user: UserId::new(user).unwrap(), notification: notification.unwrap() }
+    }
+
+    fn name(plain: &Plain) -> String {
+        format!("{}{}", plain.user, plain.notification.id_text())
     }
 
     fn due(held: &mut Held, now: Instant) -> String {
         let one = std::iter::from_fn(|| held.take_due(now, PATIENCE));
-        one.map(|plain| format!("{}{}", plain.user, plain.id)).collect::<Vec<_>>().join(" ")
+        one.map(|plain| name(&plain)).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
@@ -134,9 +151,7 @@ mod tests {
             held.hold(plain(start, "a", &n.to_string()));
         }
         assert_eq!(due(&mut held, start), "a0");
-        let mut large = plain(start, "b", "large");
-        large.payload = "x".repeat(MAX_BYTES - 1000).into();
-        held.hold(large);
+        held.hold(of_size(start, "b", "large", MAX_BYTES - 1000));
         let made_room = std::iter::from_fn(|| held.take_due(start, PATIENCE)).count();
         assert!(made_room > MAX_ITEMS - 10 && held.len() < 10, "{made_room}");
     }
@@ -150,7 +165,7 @@ mod tests {
             for (number, (kind, user, id)) in steps.into_iter().enumerate() {
                 let now = start + Duration::from_millis(20 * number as u64);
                 let one = plain(now, &user.to_string(), &id.to_string());
-                let same = |other: &Plain| other.user == one.user && other.id == one.id;
+                let same = |other: &Plain| name(other) == name(&one);
                 match kind {
                     0 => {
                         if !list.iter().any(same) {
@@ -160,12 +175,13 @@ mod tests {
                     }
                     1 => {
                         list.retain(|other| !same(other));
-                        held.forget(one.user.as_str(), &one.id);
+                        held.forget(one.user.as_str(), &one.notification.id_text());
                     }
                     _ => {
                         let is_due = list.first().is_some_and(|first| now - first.heard >= PATIENCE);
                         let first = is_due.then(|| list.remove(0));
-                        prop_assert_eq!(held.take_due(now, PATIENCE), first);
+                        let due = held.take_due(now, PATIENCE);
+                        prop_assert_eq!(due.as_ref().map(name), first.as_ref().map(name));
                     }
                 }
                 prop_assert_eq!(held.len(), list.len());

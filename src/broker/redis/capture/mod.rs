@@ -2,6 +2,7 @@
 //! channels, each on a connection of its own: the leader appends what nobody has appended for a moment, the
 //! standby what the leader has not appended either.
 
+mod fresh;
 mod hearing;
 mod held;
 mod lease;
@@ -125,6 +126,7 @@ impl Capture {
             let served = self.serve().await;
             // Whether somebody else hears what follows is uncertain; to append it twice is harmless.
             self.hearing.release_all();
+            self.hearing.listens(false);
             let Err(ended) = served else { continue };
             if started.elapsed() > MAX_BACKOFF {
                 backoff = MAX_BACKOFF / 10;
@@ -155,6 +157,7 @@ impl Capture {
         let (mut wire, node) = Wire::open(&self.nodes).await?;
         let mut map = self.nodes.watch();
         wire.subscribe_as("PSUBSCRIBE", self.patterns.iter().cloned()).await?;
+        self.hearing.listens(true);
         // First to hear, then to hold: whoever has a lease listens.
         let confirmed = async {
             while wire.unconfirmed > 0 {
