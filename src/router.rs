@@ -80,7 +80,8 @@ impl Router {
         let Some(notification) = parcel.notification() else { return };
         let id = notification.id_text();
         let Some(user) = self.hub.deliver_plain(user, &id, parcel, &mut self.batch) else { return };
-        if recorder.record(&user, notification) && recorder.prints().are_read() {
+        recorder.record(&user, notification);
+        if recorder.prints().are_read() {
             let (channel, payload) = published;
             recorder.prints().leave(recorder.print(channel, payload));
         }

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::notification::{Cursor, Invalid, Notification, Target, UserId};
 
 use log::{Appended, Ask, Count, Entry, Item, Mark, Marked, Since, Summary};
-pub use recent::{Prints, Recent};
+pub use recent::{Numbers, Prints, Recent};
 
 /// Users whose channel has to be subscribed, or no more.
 #[derive(Debug, Default)]
@@ -154,11 +154,11 @@ pub trait Sink: Send + 'static {
 
 /// Puts plain notifications into logs, by and by.
 pub trait Record: Send + Sync + 'static {
-    /// Never waits, and may drop: then `false`. Once per id, whoever repeats it.
-    fn record(&self, user: &UserId, notification: &Notification) -> bool;
+    /// Never waits, and may drop. Once per id, whoever repeats it.
+    fn record(&self, user: &UserId, notification: &Notification);
     /// What `payload`, published on `channel`, is recognised by.
     fn print(&self, channel: &str, payload: &[u8]) -> u64;
-    /// Of what was recorded a moment ago.
+    /// Of what was recorded a moment ago, or dropped: to offer that again would be work when there is too much.
     fn prints(&self) -> &Prints;
     /// Resolves when everything recorded before is kept, or given up.
     fn settled(&self) -> Pin<Box<dyn Future<Output = ()> + Send>>;

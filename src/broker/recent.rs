@@ -1,6 +1,7 @@
 //! Numbers that were left within the last seconds, for what is worth remembering only that long.
 
 use std::collections::HashSet;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,17 +11,40 @@ const REMEMBERED: Duration = Duration::from_secs(3);
 /// Numbers in each half; beyond it they are not remembered.
 const MOST: usize = 262_144;
 
+/// Of numbers that are hashes with a secret key already.
+pub type Numbers = HashSet<u64, BuildHasherDefault<AsItIs>>;
+
+/// The hasher of [`Numbers`].
+#[derive(Debug, Default)]
+pub struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// Two halves, of which the older is forgotten as a whole.
 #[derive(Debug)]
 pub struct Recent {
-    new: HashSet<u64>,
-    old: HashSet<u64>,
+    new: Numbers,
+    old: Numbers,
     turned: Instant,
 }
 
 impl Default for Recent {
     fn default() -> Self {
-        Self { new: HashSet::new(), old: HashSet::new(), turned: Instant::now() }
+        Self { new: Numbers::default(), old: Numbers::default(), turned: Instant::now() }
     }
 }
 

@@ -1,7 +1,6 @@
 //! Puts what was published plainly into the logs of its users: behind delivery, and never in its way.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
 use std::future::Future;
 use std::hash::BuildHasher;
@@ -14,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 
 use crate::broker::log::Item;
-use crate::broker::{Away, Broker, Prints, Record};
+use crate::broker::{Away, Broker, Numbers, Prints, Record};
 use crate::notification::{Notification, UserId};
 use crate::telemetry::Metrics;
 
@@ -68,7 +67,7 @@ struct Load {
     bytes: AtomicUsize,
     /// Of each that waits, the hash of user and id: a replica that holds a socket of the user and listens to
     /// all users too is offered it twice. Appended once is not known for ever, only until it is trimmed.
-    waiting: Mutex<HashSet<u64>>,
+    waiting: Mutex<Numbers>,
     hasher: RandomState,
     prints: Prints,
     metrics: Arc<Metrics>,
@@ -96,7 +95,7 @@ impl Load {
         Ok(())
     }
 
-    fn waiting(&self) -> MutexGuard<'_, HashSet<u64>> {
+    fn waiting(&self) -> MutexGuard<'_, Numbers> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -128,21 +127,18 @@ impl Recorder {
 }
 
 impl Record for Recorder {
-    fn record(&self, user: &UserId, notification: &Notification) -> bool {
+    fn record(&self, user: &UserId, notification: &Notification) {
         let hash = self.load.hasher.hash_one((user.as_str(), &*notification.id_text()));
         let entry = Entry { user: user.clone(), notification: notification.clone(), hash };
         if let Err(result) = self.load.take(&entry) {
-            self.load.count(result);
-            return result == "known";
+            return self.load.count(result);
         }
         if let Err(refused) = self.asks.try_send(Ask::Append(entry)) {
             if let Ask::Append(entry) = refused.into_inner() {
                 self.load.release(&entry);
             }
             self.load.count("dropped");
-            return false;
         }
-        true
     }
 
     fn print(&self, channel: &str, payload: &[u8]) -> u64 {
@@ -315,8 +311,7 @@ mod tests {
             let (recorder, recording) = Recorder::new(metrics.clone());
             let ada = UserId::new("ada").unwrap();
             for n in 0..fit + 7 {
-                let taken = recorder.record(&ada, &notification(&n.to_string(), size));
-                assert_eq!(taken, n < fit);
+                recorder.record(&ada, &notification(&n.to_string(), size));
             }
             let waiting = usize::try_from(metrics.capture_queue_items.get()).unwrap();
             assert_eq!((waiting, results(&metrics)), (fit, [0, 0, 7]));

@@ -23,6 +23,10 @@ const EXPIRY_WARNING: u64 = 30_000;
 /// Between two comments on an event stream, in milliseconds: below every proxy's idle timeout.
 const COMMENT_INTERVAL: u64 = 15_000;
 
+/// Looks at what is due within the shortest ping interval; and the longest time between two, in milliseconds.
+const TICKS: u64 = 128;
+const LONGEST_TICK: u64 = 500;
+
 /// What all sessions of a replica have in common.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
@@ -43,6 +47,13 @@ impl Rules {
             Dialect::SocketIo => self.socketio,
             Dialect::Envelope | Dialect::Campanile | Dialect::Bare => self.rhythm,
         }
+    }
+
+    /// Between two looks at what is due, in milliseconds. The longer, the more pings share a wake-up of the
+    /// worker, and the more pongs: one of its own costs twice what the ping does.
+    pub fn tick(&self) -> u64 {
+        let shortest = self.rhythm.ping_interval.min(self.socketio.ping_interval);
+        (shortest / TICKS).clamp(1, LONGEST_TICK)
     }
 }
 

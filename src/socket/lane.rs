@@ -229,12 +229,17 @@ impl Lane {
         }
     }
 
+    /// Has the connection's deadline looked at in the tick that follows it: what is due within one tick, and
+    /// the pongs that it leads to, share a wake-up.
     pub(super) fn set_timer(&self, conn: &Conn, deadline: Moment) {
+        let deadline = deadline.round_up(self.rig.rules.tick());
         let at = self.rig.clock.instant(deadline).into();
         let mut timers = self.timers.borrow_mut();
         let mut timer = conn.timer.borrow_mut();
         if let Some(key) = &*timer {
-            timers.reset_at(key, at);
+            if timers.deadline(key) != at {
+                timers.reset_at(key, at);
+            }
         } else {
             *timer = Some(timers.insert_at(conn.address, at));
             self.timer_set.notify_one();
