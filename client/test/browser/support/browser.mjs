@@ -1,8 +1,10 @@
-// Debian's Chromium with a fresh profile.
-import { mkdirSync } from 'node:fs';
+// Debian's Chromium, or Chrome where there is none, with a fresh profile.
+import { existsSync, mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 import { chromium } from 'playwright-core';
+
+import { PATIENCE_MS } from './servers.mjs';
 
 const FLAGS = [
   '--no-sandbox',
@@ -15,11 +17,22 @@ const FLAGS = [
 ];
 const artifacts = fileURLToPath(new URL('../../../../artifacts/browser/', import.meta.url));
 
-export const launch = (...flags) =>
-  chromium.launch({
-    executablePath: process.env.CAMPANILE_CHROMIUM ?? '/usr/bin/chromium',
+const BROWSERS = ['/usr/bin/chromium', '/usr/bin/google-chrome'];
+
+export async function launch(...flags) {
+  const browser = await chromium.launch({
+    executablePath: process.env.CAMPANILE_CHROMIUM ?? BROWSERS.find(existsSync) ?? BROWSERS[0],
     args: [...FLAGS, ...flags],
+    timeout: PATIENCE_MS,
   });
+  const newContext = browser.newContext.bind(browser);
+  browser.newContext = async (options) => {
+    const context = await newContext(options);
+    context.setDefaultTimeout(PATIENCE_MS);
+    return context;
+  };
+  return browser;
+}
 
 /** Fails for whatever a page has to complain about. */
 export function watch(page, allowed = () => false) {
