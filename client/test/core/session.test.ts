@@ -16,6 +16,7 @@ function setup(options: Partial<Options> = {}) {
       return tokens.at(-1) ?? '';
     },
     shared: false,
+    storage: browser.storage,
     ...options,
     platform: { ...tab.platform, ...options.platform },
   });
@@ -319,7 +320,7 @@ describe('a store', () => {
       throw new Error('forbidden');
     };
     const { browser, clock, store, open } = setup({
-      storage: { getItem: broken, setItem: broken, removeItem: broken },
+      storage: { getItem: broken, setItem: broken },
     });
     await open();
     browser.socket.notify(1);
