@@ -28,8 +28,7 @@ Object.assign(globalThis, {
     root.render(view(store));
   },
   /** Takes over what a server has made, with a store that has come further. */
-  hydrate(html: string, store: Counted) {
-    app.append(new DOMParser().parseFromString(html, 'text/html').body.firstElementChild as Element);
+  hydrate(store: Counted) {
     const onRecoverableError = (error: unknown) => void complaints.push(String(error));
     root = hydrateRoot(app, <Inbox store={store} />, { onRecoverableError });
   },
