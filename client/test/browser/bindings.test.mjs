@@ -38,10 +38,7 @@ async function open(name, user, html = '') {
   const page = await context.newPage();
   const complaints = watch(page);
   await page.exposeFunction('mint', () => token(user));
-  await page.route(sites[name].url, async (route) => {
-    const response = await route.fetch();
-    await route.fulfill({ response, body: (await response.text()).replace('<main id="app">', `$&${html}`) });
-  });
+  sites[name].fill(html);
   await page.goto(sites[name].url);
   await page.evaluate((url) => {
     globalThis.store = globalThis.make(url);

@@ -54,6 +54,10 @@ async function serve(script, pages, { types = "'none'", ...options } = {}) {
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${server.address().port}/`,
+    /** What the page has inside of `main` from now on. */
+    fill(html) {
+      files['/'] = files['/'].toString().replace(/(<main[^>]*>).*(?=<\/main>)/s, (_, main) => main + html);
+    },
     stop() {
       server.close();
       server.closeAllConnections();
