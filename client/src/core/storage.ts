@@ -13,7 +13,7 @@ export function createPlace(platform: Platform, storage: Keeper | false | undefi
   let kept: string | undefined;
   let cancel: (() => void) | undefined;
   /** The page's own is not looked at before it is needed: that throws where a page may not store anything. */
-  const keeper = () => (storage === false ? undefined : (storage ?? localStorage));
+  const keeper = () => (storage ?? localStorage) || undefined;
   const flush = () => {
     if (!cancel) return;
     cancel();

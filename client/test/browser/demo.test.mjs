@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { launch, shoot, watch } from './support/browser.mjs';
+import { axe, launch, shoot, violations, watch } from './support/browser.mjs';
 import { Gateway, until } from './support/servers.mjs';
 
 let demo;
@@ -76,13 +76,16 @@ for (const [name, options] of Object.entries({
   narrow: { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true },
 })) {
   test(`the page fits and is drawn: ${name}`, async () => {
-    const { context, page, complaints } = await open(options);
+    const { context, page, complaints } = await open({ ...options, reducedMotion: 'reduce', bypassCSP: true });
+    await page.evaluate(axe);
     const ada = page.locator('.window[data-user=ada]');
     await until('there is something to see', async () => (await titles(ada)).length > 0);
-    await shoot(page, `demo-${name}`);
+    await shoot(page, `demo-${name}`, { fullPage: true });
+    assert.deepEqual(await violations(page), []);
     await ada.locator('campanile-bell').click();
     await ada.locator('campanile-bell .popover').waitFor();
     await shoot(page, `demo-${name}-open`);
+    assert.deepEqual(await violations(page), []);
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
     assert.deepEqual(complaints, []);
     await context.close();

@@ -264,6 +264,19 @@ describe('a store', () => {
     assert.equal(store.getState().items[0]?.read, true);
   });
 
+  test('what is for everybody is in no count, so it is never unread', async () => {
+    const { browser, clock, store, open } = setup();
+    await open();
+    const told: boolean[] = [];
+    store.on('notification', ({ item }) => told.push(item.read));
+    browser.socket.notify(1, { cursor: undefined, user_id: undefined });
+    browser.socket.notify(2, { cursor: undefined });
+    browser.socket.notify(3);
+    await clock.pass(50);
+    assert.deepEqual(store.getState().items.map(({ read }) => read), [false, false, true]);
+    assert.deepEqual(told, [true, false, false]);
+  });
+
   test('a page from before a change does not undo it', async () => {
     const { browser, clock, store, open } = setup();
     await open();

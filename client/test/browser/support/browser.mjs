@@ -1,5 +1,6 @@
 // Debian's Chromium, or Chrome where there is none, with a fresh profile.
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
 import { chromium } from 'playwright-core';
@@ -45,7 +46,17 @@ export function watch(page, allowed = () => false) {
 }
 
 /** Kept in `artifacts/browser/`, which is not in the repository. */
-export async function shoot(page, name) {
+export async function shoot(page, name, options = {}) {
   mkdirSync(artifacts, { recursive: true });
-  await page.screenshot({ path: `${artifacts}${name}.png` });
+  await page.screenshot({ path: `${artifacts}${name}.png`, ...options });
 }
+
+/** A script to bring into a page whose policy forbids it: that context wants `bypassCSP`. */
+export const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** What axe has to say about a page that has it. */
+export const violations = (page) =>
+  page.evaluate(async () => {
+    const { violations } = await globalThis.axe.run(document, { resultTypes: ['violations'], elementRef: false });
+    return violations.map(({ id, nodes }) => [id, ...nodes.map((node) => `${node.target} ${node.failureSummary}`)]);
+  });

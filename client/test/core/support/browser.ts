@@ -47,7 +47,7 @@ export class FakeSocket implements Socket {
   }
 
   notify(place: number, more: object = {}): void {
-    this.say('notification', { notification_id: `n${place}`, title: `${place}`, cursor: `${place}-1`, ...more });
+    this.say('notification', { notification_id: `n${place}`, user_id: 'u', title: `${place}`, cursor: `${place}-1`, ...more });
   }
 
   end(code: number, reason = ''): void {
