@@ -1,6 +1,7 @@
 # The only entry points; CI uses the same. `make` lists them.
 
 CARGO ?= cargo
+CHROME := $(shell command -v google-chrome 2>/dev/null)
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .PHONY: help demo test setup lint unit it client chart image manifests docs bench fmt clean
@@ -8,7 +9,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 help:
 	@echo "make demo    run a gateway with a page where one can watch a notification arrive"
 	@echo "make test    install what the tests need, check format and lints, run all tests"
-	@echo "make client  the library for browsers: build, size, tests in Chromium"
+	@echo "make client  the library for browsers alone: build, size, tests in Chromium"
 	@echo "make bench   the figures of the README, on this machine (25 minutes)"
 	@echo "make chart   check chart, manifests, alerts and dashboards alone; no cluster needed"
 	@echo "make image   the root file system of the image in target/image/root, and whether it starts; no builder needed"
@@ -18,11 +19,12 @@ help:
 demo:
 	$(CARGO) run --release -- demo
 
-test: setup lint chart unit it
+test: setup lint chart client unit it
 	@echo "all checks passed"
 
 # Real servers for the tests, which start them themselves on free ports, and the clients of the README's examples.
-PACKAGES := redis-server rabbitmq-server haproxy chromium curl python3-venv python3-redis ruby-redis php-cli php-redis
+# Where Chrome is there, as on GitHub's machines, it does.
+PACKAGES := redis-server rabbitmq-server haproxy $(if $(CHROME),,chromium) curl python3-venv python3-redis ruby-redis php-cli php-redis
 
 setup:
 	@$(CARGO) fmt --version >/dev/null 2>&1 && $(CARGO) clippy --version >/dev/null 2>&1 || \
@@ -43,11 +45,13 @@ unit:
 it:
 	CARGO="$(CARGO)" tests/run
 
+CAMPANILE_BIN = $(abspath $(or $(CARGO_TARGET_DIR),target)/debug/campanile)
+
 # The browser's library: types, size, unit tests, and everything in a real Chromium against the gateway.
 client:
 	$(CARGO) build --locked
 	cd client && npm ci --silent && npm run --silent check:demo && npm run --silent build && npm run --silent size
-	cd client && npm test --silent && npm run --silent test:browser
+	cd client && export CAMPANILE_BIN="$(CAMPANILE_BIN)" && npm test --silent && npm run --silent test:browser
 
 chart:
 	tests/chart/run

@@ -10,6 +10,20 @@ type Actions<Data> = Pick<
   'markRead' | 'markAllRead' | 'remove' | 'clear' | 'loadMore' | 'connect' | 'disconnect' | 'on'
 >;
 
+/** What a server has drawn. A page that takes that over must begin with the same, however far its store has come. */
+const START: State<never> = {
+  items: [],
+  unread: undefined,
+  connection: 'idle',
+  retryAt: undefined,
+  list: 'loading',
+  loadingMore: false,
+  hasMore: false,
+  error: undefined,
+  leads: false,
+};
+const start = () => START;
+
 /** Draws the component again whenever the store changes. Connecting is the page's affair, not the component's. */
 export function useNotifications<Data>(store: Store<Data>): Notifications<Data> {
   const bound = useMemo(
@@ -29,6 +43,6 @@ export function useNotifications<Data>(store: Store<Data>): Notifications<Data> 
     }),
     [store],
   );
-  const state = useSyncExternalStore(bound.subscribe, bound.getState, bound.getState);
+  const state = useSyncExternalStore(bound.subscribe, bound.getState, start);
   return useMemo(() => ({ ...state, ...bound.actions }), [state, bound]);
 }

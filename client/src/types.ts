@@ -9,6 +9,7 @@ export interface Item<Data = unknown> {
   /** When it was published, in milliseconds since 1970. */
   readonly time: number;
   readonly data: Data | undefined;
+  /** Always true for what is for everybody: no inbox holds it, and no count has it. */
   readonly read: boolean;
   /** Its place in the inbox; `undefined` for what the gateway does not keep. */
   readonly cursor: string | undefined;

@@ -44,6 +44,7 @@ fn cors(allowed: Origins) -> Cors {
     origins(allowed)
         .allowed_methods([Method::GET, Method::POST, Method::DELETE])
         .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE, stream::LAST_EVENT_ID])
+        .expose_headers([header::RETRY_AFTER])
         .max_age(3600)
 }
 

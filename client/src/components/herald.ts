@@ -79,7 +79,8 @@ export function createHerald(teller: Teller): Herald {
       return [
         leave,
         now.on('notification', ({ item, missed }) => {
-          if (!speaks() || item.read || (missed && Date.now() - item.time > NEWS_MS)) return;
+          // What is for everybody counts as read, and is news.
+          if (!speaks() || (missed && (item.read || Date.now() - item.time > NEWS_MS))) return;
           count += 1;
           last = item;
           plan();

@@ -13,17 +13,7 @@ import { createView } from './view.js';
 const FRAME_MS = 80;
 
 /** Without a store. Who signs out leaves nothing to be read. */
-const NONE: State = {
-  items: [],
-  unread: 0,
-  connection: 'open',
-  retryAt: undefined,
-  list: 'loading',
-  loadingMore: false,
-  hasMore: false,
-  error: undefined,
-  leads: false,
-};
+const NONE = { items: [], connection: 'open', list: 'loading' } as Partial<State> as State;
 
 export type Token = string | (() => Promise<string>);
 

@@ -13,9 +13,11 @@ export function troubleOf(
   const { messages } = format;
   if (connection === 'open') return undefined;
   if (connection === 'connecting') return before && messages.connecting;
+  const code = error?.code ?? '';
+  if (code === 'user_limit') return messages.crowded;
   if (connection === 'waiting') {
     const left = Math.max(1, Math.ceil((retryAt - Date.now()) / 1000));
     return messages.waiting.replace('{when}', format.relative(left, 'second'));
   }
-  return messages[/token|auth/.test(error?.code ?? '') && connection === 'closed' ? 'signIn' : connection];
+  return messages[/token|auth/.test(code) && connection === 'closed' ? 'signIn' : connection];
 }

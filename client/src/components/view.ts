@@ -51,7 +51,7 @@ export function createView(host: CampanilePanel): View {
   });
   const menuButton = iconButton('options', DOTS, () => openMenu());
   attribute(menuButton, 'aria-controls', 'menu');
-  const header = h('header.header', {}, h('slot', { name: 'header' }, heading), markAll, menuButton);
+  const header = h('div.header', {}, h('slot', { name: 'header' }, heading), markAll, menuButton);
   const menu = h('div.menu', { id: 'menu' });
   menu.hidden = true;
   const words = h('span');
@@ -64,7 +64,7 @@ export function createView(host: CampanilePanel): View {
     toTop();
   };
   const pill = h('button.pill', { click }, h('span', {}, icon(UP), count));
-  const skeleton = h('div.skeleton', { role: 'img' }, ...[1, 2, 3, 4, 5].map(() => h('i')));
+  const skeleton = h('div.skeleton', { role: 'img' });
   const picture = icon(BELL);
   const blankWords = h('b');
   const hint = h('span');
@@ -82,8 +82,10 @@ export function createView(host: CampanilePanel): View {
     more,
   );
   const panel = h(
-    'section.panel',
+    // No landmark: a page may have several.
+    'div.panel',
     {
+      role: 'group',
       tabindex: '-1',
       keydown: (event: KeyboardEvent) => press(event),
       'campanile-read': ({ detail: { item } }: Asked) => act(host.store?.markRead(item.id)),
@@ -96,7 +98,7 @@ export function createView(host: CampanilePanel): View {
     menu,
     banner,
     scroll,
-    h('footer.footer', {}, h('slot', { name: 'footer' })),
+    h('div.footer', {}, h('slot', { name: 'footer' })),
   );
 
   let items: readonly Item[] = [];

@@ -42,6 +42,8 @@ export function closed(code: number, reason: string, said?: Failure): Gone {
 function verdict(code: number, said: string): Verdict {
   // The gateway cannot fetch the keys that it would verify a token with: nothing is wrong with ours.
   if (said === 'keys_unavailable') return 'again';
+  // The user has as many connections as they may have; one of them may end.
+  if (said === 'user_limit') return 'slow';
   if (code === 4001) return 'token';
   if (/^400[0-79]$/.test(`${code}`)) return 'final';
   // Protocol (1002), encoding (1007), policy (1008), size (1009), rate: it may pass, but not soon.

@@ -40,12 +40,12 @@ export interface Line {
   flush(): void;
 }
 
-/** @param storage where the cursor is kept */
+/** @param storage where the cursor is kept: unless given, where the browser keeps things */
 export function createLine(
   around: Reach,
   listener: Listener,
   shared: boolean,
-  storage: Keeper | undefined,
+  storage: Keeper | false | undefined,
 ): Line {
   const { platform } = around;
   let status: Status = { connection: 'connecting', retryAt: undefined, error: undefined };

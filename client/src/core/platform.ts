@@ -27,7 +27,6 @@ export interface Locks {
 export interface Keeper {
   getItem(key: string): string | null;
   setItem(key: string, value: string): void;
-  removeItem(key: string): void;
 }
 
 /** What happens around the page. */
@@ -51,7 +50,6 @@ export interface Platform {
   readonly fetch: typeof fetch;
   readonly locks: Locks | undefined;
   readonly channel: (new (name: string) => Channel) | undefined;
-  readonly storage: Keeper | undefined;
   /** What relative addresses are relative to. */
   readonly base: string | undefined;
   isOnline(): boolean;
@@ -74,21 +72,11 @@ export function browser(): Platform {
     fetch: (...given) => fetch(...given),
     locks: navigator?.locks as unknown as Locks | undefined,
     channel: globalThis.BroadcastChannel as unknown as Platform['channel'],
-    storage: local(),
     base: document?.baseURI,
     isOnline: () => navigator?.onLine !== false,
     isVisible: () => !document?.hidden,
     watch,
   };
-}
-
-/** Even looking at it throws where a page may not store anything. */
-function local(): Keeper | undefined {
-  try {
-    return globalThis.localStorage;
-  } catch {
-    return undefined;
-  }
 }
 
 function watch({ online, offline, visible, hidden }: Surroundings): () => void {

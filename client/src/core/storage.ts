@@ -9,15 +9,17 @@ export interface Place {
   flush(): void;
 }
 
-export function createPlace(platform: Platform, storage: Keeper | undefined, key: string): Place {
+export function createPlace(platform: Platform, storage: Keeper | false | undefined, key: string): Place {
   let kept: string | undefined;
   let cancel: (() => void) | undefined;
+  /** The page's own is not looked at before it is needed: that throws where a page may not store anything. */
+  const keeper = () => (storage ?? localStorage) || undefined;
   const flush = () => {
     if (!cancel) return;
     cancel();
     cancel = undefined;
     try {
-      storage?.setItem(key, kept ?? '');
+      keeper()?.setItem(key, kept ?? '');
     } catch {
       // Full, or forbidden.
     }
@@ -26,7 +28,7 @@ export function createPlace(platform: Platform, storage: Keeper | undefined, key
     flush,
     read() {
       try {
-        return cursorOf(storage?.getItem(key));
+        return cursorOf(keeper()?.getItem(key));
       } catch {
         return undefined;
       }

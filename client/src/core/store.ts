@@ -19,9 +19,8 @@ import type { Command } from './wire.js';
 const IDLE: Status = { connection: 'idle', retryAt: undefined, error: undefined };
 
 export function createStore<Data>(options: Options): Store<Data> {
-  const { url, token, transport = 'auto', shared = true } = options;
+  const { url, token, storage, transport = 'auto', shared = true } = options;
   const platform = { ...browser(), ...options.platform };
-  const { storage = platform.storage } = options;
   const around = {
     platform,
     endpoints: endpoints(url, platform.base),
@@ -212,7 +211,7 @@ export function createStore<Data>(options: Options): Store<Data> {
       // A bad address throws here, where the page can see it.
       around.endpoints.base();
       life = new AbortController();
-      line = createLine(around, listener, shared, storage || undefined);
+      line = createLine(around, listener, shared, storage);
     },
     disconnect() {
       life.abort();

@@ -42,7 +42,8 @@ export function parseItem<Data>(value: unknown, now: number): Item<Data> | undef
     message: text(fields.message),
     time: Date.parse(text(fields.timestamp)) || now,
     data: fields.data as Data | undefined,
-    read: fields.read === true,
+    // What is for everybody is in nobody's inbox, and in no count: it is never unread.
+    read: fields.read === true || !(fields.cursor || fields.user_id),
     cursor: cursorOf(fields.cursor),
     fields,
   };

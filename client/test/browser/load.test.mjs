@@ -82,7 +82,8 @@ test('no long task at 100 notifications a second', async (t) => {
   }
   t.diagnostic(`long tasks, in ms, of ${WINDOWS} windows of 1 s: ${JSON.stringify(windows)}`);
   await until('all have arrived', async () => (await visitor.heard()).length === count);
-  // By the clock, other programs on the machine lengthen a task; by the time that it had the processor they do not.
+  // By the clock, other programs on the machine lengthen a task; by the time that it had the processor they hardly do. Two
+  // windows of the five may still be spoilt by them; a page that is too slow is so in all.
   const calm = windows.filter(({ busy, wall }) => busy.length === 0 || wall.length === 0);
   assert.ok(calm.length > WINDOWS / 2, JSON.stringify(windows));
   await context.close();

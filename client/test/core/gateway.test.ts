@@ -94,7 +94,6 @@ describe('a store at a gateway', { skip: !binary && 'CAMPANILE_BIN names no gate
     const storage = {
       getItem: (key: string) => kept.get(key) ?? null,
       setItem: (key: string, value: string) => void kept.set(key, value),
-      removeItem: (key: string) => void kept.delete(key),
     };
     const first = store({ storage });
     await first.open();

@@ -269,6 +269,7 @@ describe('what the end of a connection means', () => {
       ['again', 'again', 'again', 'slow', 'slow', 'again', 'final', 'token', 'final', 'final', 'again', 'final', 'slow'],
     );
     assert.equal(closed(4001, '', { code: 'keys_unavailable', message: '' }).verdict, 'again');
+    assert.equal(closed(4003, '', { code: 'user_limit', message: '' }).verdict, 'slow', 'another one may end');
   });
 
   test('answers in place of a stream', () => {

@@ -16,6 +16,7 @@ function setup(options: Partial<Options> = {}) {
       return tokens.at(-1) ?? '';
     },
     shared: false,
+    storage: browser.storage,
     ...options,
     platform: { ...tab.platform, ...options.platform },
   });
@@ -263,6 +264,19 @@ describe('a store', () => {
     assert.equal(store.getState().items[0]?.read, true);
   });
 
+  test('what is for everybody is in no count, so it is never unread', async () => {
+    const { browser, clock, store, open } = setup();
+    await open();
+    const told: boolean[] = [];
+    store.on('notification', ({ item }) => told.push(item.read));
+    browser.socket.notify(1, { cursor: undefined, user_id: undefined });
+    browser.socket.notify(2, { cursor: undefined });
+    browser.socket.notify(3);
+    await clock.pass(50);
+    assert.deepEqual(store.getState().items.map(({ read }) => read), [false, false, true]);
+    assert.deepEqual(told, [true, false, false]);
+  });
+
   test('a page from before a change does not undo it', async () => {
     const { browser, clock, store, open } = setup();
     await open();
@@ -319,7 +333,7 @@ describe('a store', () => {
       throw new Error('forbidden');
     };
     const { browser, clock, store, open } = setup({
-      storage: { getItem: broken, setItem: broken, removeItem: broken },
+      storage: { getItem: broken, setItem: broken },
     });
     await open();
     browser.socket.notify(1);

@@ -5,7 +5,7 @@ import { Campanile } from '../../src/index.js';
 import { Browser, type FakeSocket, type Tab, tokenOf } from './support/browser.js';
 
 function store(tab: Tab, user = 'u') {
-  const made = new Campanile({ url: '/', token: () => tokenOf(user), platform: tab.platform });
+  const made = new Campanile({ url: '/', token: () => tokenOf(user), storage: tab.browser.storage, platform: tab.platform });
   const told: string[] = [];
   made.on('notification', ({ item }) => told.push(item.id));
   made.connect();

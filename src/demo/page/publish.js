@@ -10,7 +10,7 @@ const KINDS = {
   'trade.created': ['Trade filled', 'Bought 25 ACME at 84.20.'],
 };
 /** What has not arrived after this will most likely never. */
-const PATIENCE_MS = 3000;
+const PATIENCE_MS = 10_000;
 const EVERYONE = '*';
 
 export class Publisher {

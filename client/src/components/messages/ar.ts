@@ -47,6 +47,7 @@ export const arabic: Messages = {
   offline: 'أنت غير متصل بالإنترنت',
   connecting: 'جارٍ إعادة الاتصال',
   waiting: 'انقطع الاتصال، المحاولة التالية {when}',
+  crowded: 'أنت متصل من أماكن كثيرة',
   signIn: 'يُرجى تسجيل الدخول مجددًا',
   closed: 'رُفض الاتصال',
   idle: 'غير متصل',

@@ -26,6 +26,7 @@ export const german: Messages = {
   offline: 'Keine Internetverbindung',
   connecting: 'Verbindung wird wiederhergestellt',
   waiting: 'Verbindung unterbrochen, nächster Versuch {when}',
+  crowded: 'An zu vielen Stellen zugleich verbunden',
   signIn: 'Bitte erneut anmelden',
   closed: 'Die Verbindung wurde abgelehnt',
   idle: 'Nicht verbunden',

@@ -36,6 +36,8 @@ export interface Messages {
   readonly connecting: string;
   /** `{when}` becomes such as `in 5 seconds`. */
   readonly waiting: string;
+  /** The user has as many connections as the gateway allows. */
+  readonly crowded: string;
   readonly signIn: string;
   readonly closed: string;
   readonly idle: string;

@@ -9,7 +9,7 @@ export const BELL = `
 .badge, .status {
   position: absolute; top: 2px; inset-inline-start: 50%; min-width: 20px; padding: 0 5px;
   border-radius: 10px; background: var(--_danger); color: var(--_bg); font-size: .75rem; font-weight: 700;
-  line-height: 20px; forced-color-adjust: none;
+  line-height: 20px; white-space: nowrap; forced-color-adjust: none;
 }
 .status {
   top: auto; bottom: 6px; min-width: 0; padding: 5px; border: 2px solid var(--_bg);

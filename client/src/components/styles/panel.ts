@@ -45,12 +45,12 @@ li { content-visibility: auto; contain-intrinsic-size: auto 88px; }
   background: var(--_hover);
 }
 .blank b { font-weight: 600; color: var(--_fg); }
-.skeleton { overflow: hidden; animation: pulse 1.2s infinite alternate; }
-.skeleton i {
-  display: block; height: 97px; border-bottom: 1px solid var(--_line);
-  --_bar: linear-gradient(var(--_line) 0 0) no-repeat 64px;
-  background: radial-gradient(circle at 34px 32px, var(--_line) 18px, transparent 18.5px),
-    var(--_bar) 18px / 40% 12px, var(--_bar) 42px / 70% 12px, var(--_bar) 66px / 20% 12px;
+.skeleton {
+  flex: 1; animation: pulse 1.2s infinite alternate;
+  --_bar: linear-gradient(var(--_line) 12px, transparent 0) repeat-y 64px;
+  background: radial-gradient(circle at 34px 32px, var(--_line) 18px, transparent 18.5px) 0 0 / 100% 97px,
+    linear-gradient(var(--_line) 1px, transparent 0) 0 96px / 100% 97px, var(--_bar) 18px / 40% 97px,
+    var(--_bar) 42px / 70% 97px, var(--_bar) 66px / 20% 97px;
 }
 .skeleton:dir(rtl) { scale: -1 1; }
 @keyframes pulse { to { opacity: .45; } }

@@ -86,6 +86,10 @@ export const STATES: Readonly<Record<string, () => Shown>> = {
   'failed-offline': () => ({ state: { list: 'failed', connection: 'offline' } }),
   offline: () => ({ state: { items: everyKind(), unread: 3, connection: 'offline' } }),
   waiting: () => ({ state: { items: everyKind(), unread: 3, connection: 'waiting', retryAt: Date.now() + 7900 } }),
+  crowded: () => {
+    const error = { code: 'user_limit', message: 'at most 8 connections' };
+    return { state: { items: everyKind(), unread: 3, connection: 'waiting', retryAt: Date.now() + 20_000, error } };
+  },
   closed: () => ({ state: { items: everyKind(), unread: 3, connection: 'closed', error: token } }),
   fresh: () => ({ state: { items: everyKind(), unread: 3 }, then: 'fresh' }),
   menu: () => ({ state: { items: everyKind(), unread: 3 }, then: 'menu' }),

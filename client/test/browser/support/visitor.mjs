@@ -9,8 +9,8 @@ export class Visitor {
     this.items = page.locator('campanile-bell campanile-item');
   }
 
-  /** `seconds` is how long each of the tokens is valid. */
-  static async arrive(context, address, gateway, user, seconds = 3600) {
+  /** `seconds` is how long each of the tokens is valid; unless told otherwise, it waits until it is `connected`. */
+  static async arrive(context, address, gateway, user, { seconds = 3600, connected = true } = {}) {
     const page = await context.newPage();
     const visitor = new Visitor(page);
     visitor.tokens = 0;
@@ -32,7 +32,7 @@ export class Visitor {
       globalThis.bell.url = url;
       globalThis.bell.store.on('notification', ({ item }) => globalThis.heard.push(item.title));
     }, gateway.url);
-    await visitor.connected();
+    if (connected) await visitor.connected();
     return visitor;
   }
 

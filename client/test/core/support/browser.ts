@@ -1,5 +1,5 @@
 // A browser with tabs and a gateway, both of paper.
-import type { Channel, Locks, Platform, Socket, Surroundings } from '../../../src/index.js';
+import type { Channel, Keeper, Locks, Platform, Socket, Surroundings } from '../../../src/index.js';
 import { Clock } from './clock.js';
 
 const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
@@ -47,7 +47,7 @@ export class FakeSocket implements Socket {
   }
 
   notify(place: number, more: object = {}): void {
-    this.say('notification', { notification_id: `n${place}`, title: `${place}`, cursor: `${place}-1`, ...more });
+    this.say('notification', { notification_id: `n${place}`, user_id: 'u', title: `${place}`, cursor: `${place}-1`, ...more });
   }
 
   end(code: number, reason = ''): void {
@@ -142,6 +142,10 @@ export class Browser {
   readonly tabs: Tab[] = [];
   readonly locks = new FakeLocks();
   readonly kept = new Map<string, string>();
+  readonly storage: Keeper = {
+    getItem: (key) => this.kept.get(key) ?? null,
+    setItem: (key, value) => void this.kept.set(key, value),
+  };
   online = true;
   chance = 0.5;
 
@@ -231,11 +235,6 @@ export class Tab {
       fetch: () => Promise.reject(new Error('no HTTP on paper')),
       locks: browser.locks.of(this),
       channel: TabChannel,
-      storage: {
-        getItem: (key) => browser.kept.get(key) ?? null,
-        setItem: (key, value) => void browser.kept.set(key, value),
-        removeItem: (key) => void browser.kept.delete(key),
-      },
       base: 'https://page.example/',
       isOnline: () => browser.online,
       isVisible: () => true,

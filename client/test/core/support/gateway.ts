@@ -140,7 +140,8 @@ export class Gateway {
   async #post(path: string, body: unknown): Promise<void> {
     const answer = await fetch(`${this.url}/api/${path}`, {
       method: 'POST',
-      headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' },
+      // A connection that is kept may be one that the gateway has just closed for being idle; a POST is not repeated then.
+      headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json', connection: 'close' },
       body: JSON.stringify(body),
     });
     if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
