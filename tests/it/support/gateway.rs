@@ -32,6 +32,7 @@ pub(crate) struct Builder {
     arguments: Vec<String>,
     environment: BTreeMap<String, String>,
     probe: &'static str,
+    open_files: Option<(u32, u32)>,
 }
 
 impl Builder {
@@ -90,6 +91,12 @@ impl Builder {
         self
     }
 
+    /// The soft and the hard limit of open files that it is started with; the test's own unless said.
+    pub(crate) fn open_files(mut self, soft: u32, hard: u32) -> Self {
+        self.open_files = Some((soft, hard));
+        self
+    }
+
     /// Lets [`Builder::start`] return once the process is alive, for tests in which Redis is not.
     pub(crate) fn not_ready(mut self) -> Self {
         self.probe = "/livez";
@@ -127,7 +134,12 @@ impl Builder {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_campanile"));
+        let binary = env!("CARGO_BIN_EXE_campanile");
+        let mut command = Command::new(self.open_files.map_or(binary, |_| "sh"));
+        if let Some((soft, hard)) = self.open_files {
+            let limited = format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\"");
+            command.args(["-c", &limited, binary]);
+        }
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
             if text.starts_with("CAMPANILE_") || text == "ACCESS_SECRET_KEY" {
@@ -145,6 +157,7 @@ impl Gateway {
             arguments: vec!["serve".into()],
             environment: BTreeMap::from([("CAMPANILE_JWT_SECRET".into(), token::SECRET.into())]),
             probe: "/readyz",
+            open_files: None,
         }
     }
 
