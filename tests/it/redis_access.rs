@@ -170,6 +170,12 @@ async fn a_missing_authority_certificate_or_password_is_a_problem_that_check_nam
         ("password", builder.clone().env(url, &redis.url().replace(PASSWORD, "wrong-one"))),
         ("user", builder.clone().env(url, &format!("rediss://{}", redis.address()))),
         ("TLS", builder.clone().env(url, &format!("redis://{}", redis.address()))),
+        // Without a file of authorities it is the public ones that are compiled in: the image has no others.
+        ("authority, which the machine has", {
+            let ca = redis.certificates().map(|files| files.ca.to_string_lossy().into_owned());
+            let builder = builder.clone().without("CAMPANILE_REDIS_CA_FILE");
+            builder.env("SSL_CERT_FILE", &ca.unwrap_or_default())
+        }),
     ] {
         let checked = broken.run().await;
         let problem = checked.stdout.lines().find(|line| line.contains("problem"));
