@@ -18,11 +18,11 @@ help:
 demo:
 	$(CARGO) run --release -- demo
 
-test: setup lint chart unit it
+test: setup lint chart unit it image
 	@echo "all checks passed"
 
 # Real servers for the tests, which start them themselves on free ports, and the clients of the README's examples.
-PACKAGES := redis-server rabbitmq-server haproxy chromium curl python3-venv python3-redis ruby-redis php-cli php-redis
+PACKAGES := redis-server rabbitmq-server haproxy chromium curl openssl python3-venv python3-redis ruby-redis php-cli php-redis
 
 setup:
 	@$(CARGO) fmt --version >/dev/null 2>&1 && $(CARGO) clippy --version >/dev/null 2>&1 || \
