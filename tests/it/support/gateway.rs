@@ -33,6 +33,7 @@ pub(crate) struct Builder {
     environment: BTreeMap<String, String>,
     probe: &'static str,
     open_files: Option<(u32, u32)>,
+    listeners: Option<(SocketAddr, SocketAddr)>,
 }
 
 impl Builder {
@@ -97,6 +98,12 @@ impl Builder {
         self
     }
 
+    /// The public and the private address, any free ones unless said.
+    pub(crate) fn listeners(mut self, public: SocketAddr, ops: SocketAddr) -> Self {
+        self.listeners = Some((public, ops));
+        self
+    }
+
     /// Lets [`Builder::start`] return once the process is alive, for tests in which Redis is not.
     pub(crate) fn not_ready(mut self) -> Self {
         self.probe = "/livez";
@@ -114,7 +121,7 @@ impl Builder {
     /// Starts the replica and waits until it is ready, or until it ends.
     pub(crate) async fn try_start(self) -> Result<Gateway, Output> {
         loop {
-            let (addr, ops) = (ports::free(), ports::free());
+            let (addr, ops) = self.listeners.unwrap_or_else(|| (ports::free(), ports::free()));
             let mut command = self.command();
             command.env("CAMPANILE_LISTEN", addr.to_string());
             command.env("CAMPANILE_OPS_LISTEN", ops.to_string());
@@ -122,7 +129,9 @@ impl Builder {
             match gateway.wait_ready(self.probe).await {
                 Ok(()) => return Ok(gateway),
                 // Somebody took a port between our look and the gateway's bind.
-                Err(ended) if ended.stderr.contains("ddress already in use") => {}
+                Err(ended)
+                    if self.listeners.is_none()
+                        && ended.stderr.contains("ddress already in use") => {}
                 Err(ended) => return Err(ended),
             }
         }
@@ -158,6 +167,7 @@ impl Gateway {
             environment: BTreeMap::from([("CAMPANILE_JWT_SECRET".into(), token::SECRET.into())]),
             probe: "/readyz",
             open_files: None,
+            listeners: None,
         }
     }
 
