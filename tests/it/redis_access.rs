@@ -12,7 +12,7 @@ use crate::support::wait::{PATIENCE, eventually};
 use crate::{mail, topologies};
 
 const PASSWORD: &str = "ding-dong-of-the-bell";
-/// All that a replica needs; the README lists the same.
+/// All that a replica needs; the README and docs/operations.md list the same.
 const RIGHTS: &str = "~campanile:* resetchannels &user:*:notifications &broadcast:notifications &campanile:* \
     -@all +subscribe +unsubscribe +psubscribe +publish +ping +unwatch +info +eval +evalsha +script|load \
     +function|load +fcall +time +get +set +del +incrby +decrby +exists +rename +pexpire +hget +hmget +hset \
@@ -34,13 +34,20 @@ const CLASSIC_ADAPTER: &str = "&socket.io#/ws#user:*:notifications# &socket.io#/
 const SHARDED_ADAPTER: &str = "&socket.io#/ws#* &socket.io#/#* +ssubscribe +sunsubscribe +spublish";
 
 #[test]
-fn the_readme_lists_the_rights_that_are_enough() {
+fn the_readme_and_the_operators_page_list_the_rights_that_are_enough() {
     let readme = include_str!("../../README.md");
     let (_, block) = readme.split_once("```\n~campanile").unwrap();
     let block = format!("~campanile{}", block.split_once("```").unwrap().0);
     assert!(block.split_whitespace().eq(RIGHTS.split_whitespace()), "{block}");
     for more in [WITH_MAIL, WITH_SENTINEL, OF_SENTINELS, IN_CLUSTER, SHARDED] {
         assert!(readme.contains(&format!("`{more}`")), "{more}");
+    }
+    let page = include_str!("../../docs/operations.md");
+    let (_, block) = page.split_once("~campanile:*").expect("it has the same");
+    let block = format!("~campanile:*{}", block.split_once("```").unwrap().0);
+    assert!(block.split_whitespace().eq(RIGHTS.split_whitespace()), "{block}");
+    for more in [WITH_MAIL, WITH_SENTINEL, OF_SENTINELS, IN_CLUSTER, SHARDED] {
+        assert!(page.contains(&format!("`{more}`")), "{more}");
     }
     let page = include_str!("../../docs/socketio-adapter.md");
     for more in [CLASSIC_ADAPTER, SHARDED_ADAPTER] {
