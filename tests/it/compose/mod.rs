@@ -66,8 +66,7 @@ async fn come(proxy: &HaProxy, count: usize, who: &str) -> Vec<Client> {
 }
 
 #[tokio::test]
-async fn haproxy_finds_the_replicas_of_compose_shares_sockets_among_them_and_leaves_one_that_drains()
-{
+async fn haproxy_finds_the_replicas_of_compose_and_leaves_one_that_drains_alone() {
     let redis = Redis::start().await;
     let free = (ports::free().port(), ports::free().port());
     let (a, b) = (replica(&redis, 2, free).await, replica(&redis, 3, free).await);
@@ -88,7 +87,8 @@ async fn haproxy_finds_the_replicas_of_compose_shares_sockets_among_them_and_lea
         a.metrics().await.count(opened, &[]) > 0 && b.metrics().await.count(opened, &[]) > 0
     })
     .await;
-    eventually("the first have gone", PATIENCE, async || held(&a).await + held(&b).await == 0).await;
+    eventually("the first have gone", PATIENCE, async || held(&a).await + held(&b).await == 0)
+        .await;
 
     let mut clients = come(&proxy, SOCKETS, "visitor").await;
     let (of_a, of_b) = (held(&a).await, held(&b).await);

@@ -100,7 +100,8 @@ async fn a_rolling_deploy_of_the_chart_loses_and_doubles_nothing_and_spreads_the
             deployment.becomes_available().await;
             let known = visitors.returns().len();
             let open = pod.gateway.metrics().await.count("campanile_connections", &[]);
-            let asked = [pod.gateway.ops()].into_iter().chain(fresh.iter().map(|it| it.gateway.ops()));
+            let asked =
+                [pod.gateway.ops()].into_iter().chain(fresh.iter().map(|it| it.gateway.ops()));
             let delays = Delays::watch(asked.collect(), balancer.address());
             let left = deployment.stop(pod, balancer.unlist(slot)).await;
             eventually("its visitors are back", 2 * PATIENCE, async || {
