@@ -6,7 +6,7 @@ import re
 import pytest
 import yaml
 
-from cluster import ROOT, run
+from cluster import CHART, ROOT, one, run, template
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 
@@ -75,6 +75,15 @@ def test_a_release_has_checksums_a_statement_of_its_origin_and_a_list_of_its_con
     assert image["provenance"] == "mode=max" and image["sbom"] is True
     assert any("attest-build-provenance@" in step.get("uses", "") for step in release["image-of-both"]["steps"])
     assert release["image"]["needs"] == release["files"]["needs"] == "check"
+
+
+def test_the_chart_of_a_release_is_told_where_its_image_is(tmp_path):
+    release = (ROOT / ".github/workflows/release.yml").read_text()
+    changes = re.search(r'sed -i "([^|]*\|.*)" helm/campanile/values.yaml', release).group(1).replace('\\"', '"')
+    changes = changes.replace("$REGISTRY", "registry.example.com").replace("$name", "owner/bell")
+    (tmp_path / "values.yaml").write_text(run("sed", changes, str(CHART / "values.yaml")))
+    image = one(template(tmp_path / "values.yaml"), "Deployment")["spec"]["template"]["spec"]["containers"][0]["image"]
+    assert re.fullmatch(r"registry\.example\.com/owner/bell:[\d.]+", image)
 
 
 def test_no_workflow_names_a_registry():
