@@ -19,12 +19,12 @@ help:
 demo:
 	$(CARGO) run --release -- demo
 
-test: setup lint chart client unit it
+test: setup lint chart client unit it image
 	@echo "all checks passed"
 
 # Real servers for the tests, which start them themselves on free ports, and the clients of the README's examples.
 # Where Chrome is there, as on GitHub's machines, it does.
-PACKAGES := redis-server rabbitmq-server haproxy $(if $(CHROME),,chromium) curl python3-venv python3-redis ruby-redis php-cli php-redis
+PACKAGES := redis-server rabbitmq-server haproxy $(if $(CHROME),,chromium) curl openssl python3-venv python3-redis ruby-redis php-cli php-redis
 
 setup:
 	@$(CARGO) fmt --version >/dev/null 2>&1 && $(CARGO) clippy --version >/dev/null 2>&1 || \

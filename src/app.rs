@@ -14,6 +14,7 @@ use crate::broker::memory::Memory;
 use crate::broker::redis::{self, Channels};
 use crate::broker::{Broker, Record, Sink};
 use crate::config::Config;
+use crate::descriptors;
 use crate::drain::Drain;
 use crate::http::ops::Ops;
 use crate::http::{Gateway, Throttle, ops, server};
@@ -44,6 +45,10 @@ pub type Pages = fn(&mut web::ServiceConfig);
 pub async fn serve(config: Config, pages: Pages, started: impl FnOnce()) -> anyhow::Result<()> {
     // First, so that a signal during the start is not the default's: an abrupt end.
     let mut signals = Signals::new()?;
+    let descriptors = descriptors::raise();
+    if let Some(warning) = descriptors.too_few_for(config.limits.max_connections) {
+        tracing::warn!("{warning}");
+    }
     let metrics = Arc::new(Metrics::new().context("the metrics cannot be registered")?);
     let verifier = Arc::new(Verifier::new(&config.auth)?);
     let hub = Hub::new();
@@ -109,6 +114,7 @@ pub async fn serve(config: Config, pages: Pages, started: impl FnOnce()) -> anyh
         listen = %config.listen.public,
         ops = %config.listen.ops,
         workers = config.listen.workers,
+        descriptors = %descriptors,
         broker = if config.redis.url.is_some() { "redis" } else { "embedded" },
         "serving"
     );

@@ -42,6 +42,7 @@ pub mod cli;
 pub mod config;
 pub mod delivery;
 pub mod demo;
+mod descriptors;
 pub mod dialect;
 pub mod drain;
 pub mod http;

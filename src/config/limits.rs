@@ -52,6 +52,9 @@ pub struct LimitsArgs {
     pub send_queue_bytes: String,
 
     /// Sockets this replica accepts; 0 for no limit. Default: unlimited.
+    ///
+    /// Each takes a file descriptor. The replica raises its limit of these to the hard one (`ulimit -Hn`) and warns at its
+    /// start where that is too low for this number.
     #[arg(long, env = "CAMPANILE_MAX_CONNECTIONS", value_name = "COUNT")]
     pub max_connections: Option<String>,
 

@@ -107,6 +107,9 @@ def test_the_notes_say_what_is_missing_and_warn(tmp_path):
 
     assert "--from-literal=redis-url=" in said() and "--from-literal=jwt-secret=" in said()
     assert "WARNING" not in said()
+    assert "kind load docker-image campanile:" in said() and "image.registry" in said()
+    assert "campanile token --user 42" in said() and "token=…" in said("sentinel-values.yaml")
+    assert "registry" not in said("everything-values.yaml")
     trying = said("trying-values.yaml")
     assert "create secret" not in trying
     assert "one Redis without password" in trying and "WARNING: one replica" in trying

@@ -6,7 +6,7 @@ import re
 import pytest
 
 import manifests
-from cluster import MANIFESTS, ROOT, all_of, kustomize, one
+from cluster import MANIFESTS, ROOT, all_of, kustomize, one, pods
 
 BLESS = "run `make manifests`"
 
@@ -48,6 +48,8 @@ def test_the_overlays_say_what_they_promise():
     assert one(dev, "Secret", "campanile")
     prod = kustomize(MANIFESTS / "overlays/prod")
     assert "replicas" not in one(prod, "Deployment")["spec"]
+    images = [spec["containers"][0]["image"] for _, _, spec in pods(prod)]
+    assert images and all(image.startswith("registry.example.com/campanile:") for image in images)
     assert one(prod, "HorizontalPodAutoscaler") and one(prod, "NetworkPolicy")
     for objects, namespace in ((dev, "campanile-dev"), (prod, "campanile")):
         assert {item["metadata"].get("namespace", namespace) for item in objects} == {namespace}
@@ -68,4 +70,5 @@ def test_the_chart_and_the_binary_have_one_version():
     chart = (ROOT / "helm/campanile/Chart.yaml").read_text()
     assert f"\nappVersion: {cargo}\n" in chart
     assert f"newTag: {cargo}\n" in (MANIFESTS / "overlays/prod/kustomization.yaml").read_text()
+    assert f" campanile:{cargo} " in (MANIFESTS / "overlays/dev/kustomization.yaml").read_text()
     assert f"version: {cargo}\n" in (MANIFESTS / "base/kustomization.yaml").read_text()

@@ -73,6 +73,33 @@ def test_dashboards_place_their_panels_without_overlap():
         assert len(set(ids)) == len(ids)
 
 
+def fitting(expression):
+    """The units that what an expression counts can have."""
+    names = " ".join(families(expression))
+    if "cpu_seconds" in names:
+        return {"short"}  # cores
+    if "_seconds" in names and ("histogram_quantile" in expression or "_bucket" in expression):
+        return {"s"}
+    if re.search(r"process_open_fds.*/", expression):
+        return {"percentunit"}
+    if re.search(r"\brate\(", expression):
+        return {"ops"}
+    return {"bytes"} if "_bytes" in names else {"short"}
+
+
+def test_every_series_of_the_dashboards_has_the_unit_of_what_it_counts():
+    for file in DASHBOARDS:
+        for panel in json.loads(file.read_text())["panels"]:
+            field = panel.get("fieldConfig", {"defaults": {}, "overrides": []})
+            own = {rule["matcher"]["options"]: rule["properties"][0]["value"] for rule in field["overrides"]}
+            default = field["defaults"].get("unit") or panel.get("options", {}).get("yAxis", {}).get("unit")
+            legends = [target["legendFormat"] for target in panel.get("targets", [])]
+            assert set(own) <= set(legends), panel["title"]
+            for target in panel.get("targets", []):
+                unit = own.get(target["legendFormat"], default)
+                assert unit in fitting(target["expr"]), (panel["title"], target["legendFormat"], unit)
+
+
 def test_promtool_accepts_the_rules():
     run(PROMTOOL, "check", "rules", "--lint=all", "--lint-fatal", str(RULES))
 

@@ -199,6 +199,38 @@ def test_balancers_wait_longer_than_the_time_between_pings():
     assert one(RENDERED["everything-values"], "HTTPRoute")["spec"]["rules"][0]["timeouts"] == {"request": "0s"}
 
 
+def test_the_network_policy_lets_out_what_is_configured_and_nothing_else():
+    def ports(values):
+        policy = one(template({"networkPolicy": {"enabled": True}} | values), "NetworkPolicy", "campanile")
+        return {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]}
+
+    assert ports({}) == {53, 6379}
+    assert ports({"auth": {"jwksUrl": "https://login.example.com/keys"}}) == {53, 6379, 443}
+    assert ports({"amqp": {"existingSecret": "rabbitmq"}}) == {53, 6379, 5671, 5672}
+    assert ports({"mail": {"existingSecret": "mail", "from": "a@example.com"}}) == {53, 6379, 25, 465, 587}
+    sentinels = {"networkPolicy": {"enabled": True, "redisPorts": [6379, 26379], "extraEgress": [{"ports": [{"port": 5673}]}]}}
+    assert ports(sentinels) == {53, 6379, 26379, 5673}
+
+
+def test_probes_ask_for_different_things_and_only_readiness_is_impatient(objects):
+    for name, container in containers(objects):
+        if container["args"] == ["check"]:
+            continue
+        startup, readiness, liveness = (container[f"{kind}Probe"] for kind in ("startup", "readiness", "liveness"))
+        assert startup["httpGet"]["path"] == liveness["httpGet"]["path"] == "/livez", name
+        assert readiness["httpGet"]["path"] == "/readyz", name
+        assert readiness["periodSeconds"] * readiness["failureThreshold"] <= 5, name
+        assert liveness["periodSeconds"] * liveness["failureThreshold"] >= 60, name
+
+
+def test_certificates_are_mounted_where_the_gateway_looks_for_them():
+    objects = template({"amqp": {"url": "amqps://rabbitmq", "tls": {"existingSecret": "rabbitmq-ca", "caKey": "authority.pem"}}})
+    assert settings(objects)["CAMPANILE_AMQP_CA_FILE"] == "/etc/campanile/amqp-tls/authority.pem"
+    spec = one(objects, "Deployment")["spec"]["template"]["spec"]
+    assert {"name": "amqp-tls", "mountPath": "/etc/campanile/amqp-tls", "readOnly": True} in spec["containers"][0]["volumeMounts"]
+    assert spec["volumes"] == [{"name": "amqp-tls", "secret": {"secretName": "rabbitmq-ca", "defaultMode": 0o440}}]
+
+
 def test_everything_means_every_template():
     kinds = {item["kind"] for name in RENDERED for item in RENDERED[name]}
     text = "".join(file.read_text() for file in (CHART / "templates").rglob("*.yaml"))

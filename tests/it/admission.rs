@@ -26,6 +26,34 @@ async fn a_replica_that_is_full_says_so_and_takes_the_next_one_when_there_is_roo
 }
 
 #[tokio::test]
+async fn the_soft_limit_of_open_files_is_raised_and_does_not_limit_the_sockets() {
+    let gateway = Gateway::builder().open_files(256, 2048).start().await;
+    let log = gateway.stderr_so_far();
+    assert!(log.contains("descriptors=256→2048") && !log.contains("WARN"), "{log}");
+    let mut open = Vec::new();
+    for n in 0..400 {
+        open.push(let_in("one of many", Connect::to(&gateway, "/ws").user(&format!("u{n}"))).await);
+    }
+    assert_eq!(gateway.metrics().await.count("campanile_connections", &[]), 400);
+    gateway.metric_is("process_max_fds", 2048.0).await;
+}
+
+#[tokio::test]
+async fn more_sockets_than_files_may_be_open_are_warned_about_at_the_start() {
+    let limited = |sockets| {
+        Gateway::builder().open_files(256, 512).env("CAMPANILE_MAX_CONNECTIONS", sockets).start()
+    };
+    let log = limited("500").await.stderr_so_far();
+    let warning = log.lines().find(|line| line.contains("WARN")).unwrap_or_default();
+    assert!(
+        warning.contains("CAMPANILE_MAX_CONNECTIONS is 500") && warning.contains("512"),
+        "{log}"
+    );
+    let log = limited("300").await.stderr_so_far();
+    assert!(!log.contains("WARN"), "{log}");
+}
+
+#[tokio::test]
 async fn of_a_users_concurrent_sockets_never_more_than_the_limit_open_over_all_replicas() {
     const LIMIT: usize = 5;
     let redis = Redis::start().await;

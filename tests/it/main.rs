@@ -10,6 +10,7 @@ mod broker;
 mod capture;
 mod cli;
 mod cluster;
+mod compose;
 mod crowds;
 mod delivery;
 mod docs;

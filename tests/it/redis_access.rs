@@ -12,7 +12,7 @@ use crate::support::wait::{PATIENCE, eventually};
 use crate::{mail, topologies};
 
 const PASSWORD: &str = "ding-dong-of-the-bell";
-/// All that a replica needs; the README lists the same.
+/// All that a replica needs; the README and docs/operations.md list the same.
 const RIGHTS: &str = "~campanile:* resetchannels &user:*:notifications &broadcast:notifications &campanile:* \
     -@all +subscribe +unsubscribe +psubscribe +publish +ping +unwatch +info +eval +evalsha +script|load \
     +function|load +fcall +time +get +set +del +incrby +decrby +exists +rename +pexpire +hget +hmget +hset \
@@ -34,13 +34,20 @@ const CLASSIC_ADAPTER: &str = "&socket.io#/ws#user:*:notifications# &socket.io#/
 const SHARDED_ADAPTER: &str = "&socket.io#/ws#* &socket.io#/#* +ssubscribe +sunsubscribe +spublish";
 
 #[test]
-fn the_readme_lists_the_rights_that_are_enough() {
+fn the_readme_and_the_operators_page_list_the_rights_that_are_enough() {
     let readme = include_str!("../../README.md");
     let (_, block) = readme.split_once("```\n~campanile").unwrap();
     let block = format!("~campanile{}", block.split_once("```").unwrap().0);
     assert!(block.split_whitespace().eq(RIGHTS.split_whitespace()), "{block}");
     for more in [WITH_MAIL, WITH_SENTINEL, OF_SENTINELS, IN_CLUSTER, SHARDED] {
         assert!(readme.contains(&format!("`{more}`")), "{more}");
+    }
+    let page = include_str!("../../docs/operations.md");
+    let (_, block) = page.split_once("~campanile:*").expect("it has the same");
+    let block = format!("~campanile:*{}", block.split_once("```").unwrap().0);
+    assert!(block.split_whitespace().eq(RIGHTS.split_whitespace()), "{block}");
+    for more in [WITH_MAIL, WITH_SENTINEL, OF_SENTINELS, IN_CLUSTER, SHARDED] {
+        assert!(page.contains(&format!("`{more}`")), "{more}");
     }
     let page = include_str!("../../docs/socketio-adapter.md");
     for more in [CLASSIC_ADAPTER, SHARDED_ADAPTER] {
@@ -170,6 +177,12 @@ async fn a_missing_authority_certificate_or_password_is_a_problem_that_check_nam
         ("password", builder.clone().env(url, &redis.url().replace(PASSWORD, "wrong-one"))),
         ("user", builder.clone().env(url, &format!("rediss://{}", redis.address()))),
         ("TLS", builder.clone().env(url, &format!("redis://{}", redis.address()))),
+        // Without a file of authorities it is the public ones that are compiled in: the image has no others.
+        ("authority, which the machine has", {
+            let ca = redis.certificates().map(|files| files.ca.to_string_lossy().into_owned());
+            let builder = builder.clone().without("CAMPANILE_REDIS_CA_FILE");
+            builder.env("SSL_CERT_FILE", &ca.unwrap_or_default())
+        }),
     ] {
         let checked = broken.run().await;
         let problem = checked.stdout.lines().find(|line| line.contains("problem"));

@@ -38,11 +38,17 @@
 {{- fail (printf "%s and the existingSecret beside it are given: one of them." $name) -}}
 {{- end -}}
 {{- end -}}
+{{- if and .Values.amqp.tls.existingSecret .Values.amqp.url (not (hasPrefix "amqps" .Values.amqp.url)) -}}
+{{- fail "amqp.tls is given, and amqp.url is without TLS: it has to begin with amqps." -}}
+{{- end -}}
+{{- if and .Values.worker.enabled (not (or .Values.amqp.url .Values.amqp.existingSecret .Values.mail.smtpUrl .Values.mail.existingSecret)) (not (or .Values.extraEnv .Values.extraEnvFrom)) -}}
+{{- fail "worker is enabled without amqp and without mail: it would have nothing to do, and ends at once." -}}
+{{- end -}}
 {{- if and (or .Values.mail.smtpUrl .Values.mail.existingSecret) (not .Values.mail.from) -}}
 {{- fail "mail needs a sender: mail.from." -}}
 {{- end -}}
 
-{{- $homes := dict "listen" "containerPorts.http" "opsListen" "containerPorts.ops" "redisUrl" "redis.url or redis.existingSecret" "redisCaFile" "redis.tls" "redisCertFile" "redis.tls" "redisKeyFile" "redis.tls" "jwtSecret" "auth.jwtSecret or auth.existingSecret" "jwtPublicKeyFile" "auth.publicKeys" "jwksUrl" "auth.jwksUrl" "publishKeys" "publish.keys or publish.existingSecret" "publishKey" "publish.keys or publish.existingSecret" "maxConnections" "capacity.connectionsPerPod" "drainDelay" "drain.delay" "drainWindow" "drain.window" "log" "log.level" "logFormat" "log.format" "amqpUrl" "amqp.url or amqp.existingSecret" "amqpQueue" "amqp.queue" "amqpPrefetch" "amqp.prefetch" "smtpUrl" "mail.smtpUrl or mail.existingSecret" "mailFrom" "mail.from" "mailAfter" "mail.after" -}}
+{{- $homes := dict "listen" "containerPorts.http" "opsListen" "containerPorts.ops" "redisUrl" "redis.url or redis.existingSecret" "redisCaFile" "redis.tls" "redisCertFile" "redis.tls" "redisKeyFile" "redis.tls" "jwtSecret" "auth.jwtSecret or auth.existingSecret" "jwtPublicKeyFile" "auth.publicKeys" "jwksUrl" "auth.jwksUrl" "publishKeys" "publish.keys or publish.existingSecret" "publishKey" "publish.keys or publish.existingSecret" "maxConnections" "capacity.connectionsPerPod" "drainDelay" "drain.delay" "drainWindow" "drain.window" "log" "log.level" "logFormat" "log.format" "amqpUrl" "amqp.url or amqp.existingSecret" "amqpQueue" "amqp.queue" "amqpPrefetch" "amqp.prefetch" "amqpCaFile" "amqp.tls" "smtpUrl" "mail.smtpUrl or mail.existingSecret" "mailFrom" "mail.from" "mailAfter" "mail.after" -}}
 {{- range $name, $value := .Values.config -}}
 {{- if not (regexMatch "^[a-z]+([A-Z][a-z]*)*$" $name) -}}
 {{- fail (printf "config.%s: options are named without CAMPANILE_ and in camelCase, such as pingInterval for CAMPANILE_PING_INTERVAL." $name) -}}

@@ -20,6 +20,11 @@ CAMPANILE_REDIS_KEY_FILE: {{ printf "/etc/campanile/redis-tls/%s" . | quote }}
 {{- end }}
 {{- end }}
 {{- end }}
+{{- with .Values.amqp.tls }}
+{{- if .existingSecret }}
+CAMPANILE_AMQP_CA_FILE: {{ printf "/etc/campanile/amqp-tls/%s" .caKey | quote }}
+{{- end }}
+{{- end }}
 {{- if .Values.auth.publicKeys }}
 CAMPANILE_JWT_PUBLIC_KEY_FILE: /etc/campanile/public-keys/keys.pem
 {{- end }}

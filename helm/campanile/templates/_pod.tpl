@@ -93,11 +93,16 @@ envFrom:
   {{- end }}
 env:
   {{- include "campanile.env" . | trim | nindent 2 }}
-{{- if or .Values.redis.tls.existingSecret .Values.auth.publicKeys .Values.extraVolumeMounts }}
+{{- if or .Values.redis.tls.existingSecret .Values.amqp.tls.existingSecret .Values.auth.publicKeys .Values.extraVolumeMounts }}
 volumeMounts:
   {{- if .Values.redis.tls.existingSecret }}
   - name: redis-tls
     mountPath: /etc/campanile/redis-tls
+    readOnly: true
+  {{- end }}
+  {{- if .Values.amqp.tls.existingSecret }}
+  - name: amqp-tls
+    mountPath: /etc/campanile/amqp-tls
     readOnly: true
   {{- end }}
   {{- if .Values.auth.publicKeys }}
@@ -168,10 +173,16 @@ topologySpreadConstraints:
   - {{ toYaml (merge (deepCopy .) $own) | nindent 4 | trim }}
   {{- end }}
 {{- end }}
-{{- if or .redis.tls.existingSecret .auth.publicKeys .extraVolumes }}
+{{- if or .redis.tls.existingSecret .amqp.tls.existingSecret .auth.publicKeys .extraVolumes }}
 volumes:
   {{- with .redis.tls.existingSecret }}
   - name: redis-tls
+    secret:
+      secretName: {{ . }}
+      defaultMode: 0440
+  {{- end }}
+  {{- with .amqp.tls.existingSecret }}
+  - name: amqp-tls
     secret:
       secretName: {{ . }}
       defaultMode: 0440

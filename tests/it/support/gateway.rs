@@ -32,6 +32,8 @@ pub(crate) struct Builder {
     arguments: Vec<String>,
     environment: BTreeMap<String, String>,
     probe: &'static str,
+    open_files: Option<(u32, u32)>,
+    listeners: Option<(SocketAddr, SocketAddr)>,
 }
 
 impl Builder {
@@ -90,6 +92,18 @@ impl Builder {
         self
     }
 
+    /// The soft and the hard limit of open files that it is started with; the test's own unless said.
+    pub(crate) fn open_files(mut self, soft: u32, hard: u32) -> Self {
+        self.open_files = Some((soft, hard));
+        self
+    }
+
+    /// The public and the private address, any free ones unless said.
+    pub(crate) fn listeners(mut self, public: SocketAddr, ops: SocketAddr) -> Self {
+        self.listeners = Some((public, ops));
+        self
+    }
+
     /// Lets [`Builder::start`] return once the process is alive, for tests in which Redis is not.
     pub(crate) fn not_ready(mut self) -> Self {
         self.probe = "/livez";
@@ -107,7 +121,7 @@ impl Builder {
     /// Starts the replica and waits until it is ready, or until it ends.
     pub(crate) async fn try_start(self) -> Result<Gateway, Output> {
         loop {
-            let (addr, ops) = (ports::free(), ports::free());
+            let (addr, ops) = self.listeners.unwrap_or_else(|| (ports::free(), ports::free()));
             let mut command = self.command();
             command.env("CAMPANILE_LISTEN", addr.to_string());
             command.env("CAMPANILE_OPS_LISTEN", ops.to_string());
@@ -115,7 +129,9 @@ impl Builder {
             match gateway.wait_ready(self.probe).await {
                 Ok(()) => return Ok(gateway),
                 // Somebody took a port between our look and the gateway's bind.
-                Err(ended) if ended.stderr.contains("ddress already in use") => {}
+                Err(ended)
+                    if self.listeners.is_none()
+                        && ended.stderr.contains("ddress already in use") => {}
                 Err(ended) => return Err(ended),
             }
         }
@@ -127,7 +143,12 @@ impl Builder {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_campanile"));
+        let binary = env!("CARGO_BIN_EXE_campanile");
+        let mut command = Command::new(self.open_files.map_or(binary, |_| "sh"));
+        if let Some((soft, hard)) = self.open_files {
+            let limited = format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\"");
+            command.args(["-c", &limited, binary]);
+        }
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
             if text.starts_with("CAMPANILE_") || text == "ACCESS_SECRET_KEY" {
@@ -145,6 +166,8 @@ impl Gateway {
             arguments: vec!["serve".into()],
             environment: BTreeMap::from([("CAMPANILE_JWT_SECRET".into(), token::SECRET.into())]),
             probe: "/readyz",
+            open_files: None,
+            listeners: None,
         }
     }
 

@@ -54,6 +54,11 @@ impl HaProxy {
         Self::with(|address, admin| slots.configuration(address, admin)).await
     }
 
+    /// With a configuration of the project's, which has to bind the given address.
+    pub(crate) async fn configured(configuration: impl Fn(SocketAddr) -> String) -> Self {
+        Self::with(|address, _| configuration(address)).await
+    }
+
     async fn with(configuration: impl Fn(SocketAddr, &Path) -> String) -> Self {
         loop {
             let address = ports::free();
