@@ -82,6 +82,8 @@ for (const [name, options] of Object.entries({
     await until('there is something to see', async () => (await titles(ada)).length > 0);
     await shoot(page, `demo-${name}`, { fullPage: true });
     assert.deepEqual(await violations(page), []);
+    await ada.scrollIntoViewIfNeeded();
+    await shoot(page, `demo-${name}-list`);
     await ada.locator('campanile-bell').click();
     await ada.locator('campanile-bell .popover').waitFor();
     await shoot(page, `demo-${name}-open`);

@@ -28,7 +28,7 @@ export const PANEL = `
 .pill { min-height: 44px; font-weight: 600; font-size: .875rem; animation: in .2s; }
 .pill span {
   display: flex; align-items: center; gap: 6px; min-height: 32px; padding: 0 12px; border-radius: 16px;
-  background: var(--_accent); color: var(--_bg); box-shadow: 0 4px 14px rgb(0 0 0 / .25);
+  border: 1px solid transparent; background: var(--_accent); color: var(--_bg); box-shadow: 0 4px 14px rgb(0 0 0 / .25);
 }
 .pill svg { width: 16px; }
 .list { list-style: none; margin: 0; padding: 0; }
