@@ -47,6 +47,7 @@ test('a bell rings, is cut off, and catches up, and the page talks to nobody els
   await page.locator('.window[data-user=ada][data-state=idle]').waitFor();
   await page.locator('.primary').click();
   await page.locator('.primary').click();
+  await page.getByText('Ada is away and gets it on coming back.').waitFor();
   await ada.locator('.switch').click();
   await until('it catches up', async () => (await titles(ada)).length === 4);
 

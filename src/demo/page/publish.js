@@ -56,7 +56,7 @@ export class Publisher {
     const targets = this.#panels
       .filter(({ user }) => notification.broadcast || user.id === notification.user_id)
       .map(({ user, connected }) => ({ user, connected, took: null }));
-    const trip = { targets, started: performance.now(), over: false };
+    const trip = { targets, kept: !notification.broadcast, started: performance.now(), over: false };
     this.#trips.set(id, trip);
     this.#shown = trip;
     this.#report(trip);
@@ -83,9 +83,11 @@ export class Publisher {
     const trip = this.#trips.get(id);
     const target = trip?.targets.find((target) => target.user.id === user.id);
     if (!target) return undefined;
-    target.took = performance.now() - trip.started;
+    // Of somebody who was away it would measure how long that was.
+    if (!target.connected) target.late = true;
+    else target.took = performance.now() - trip.started;
     this.#report(trip);
-    return target.took;
+    return target.took ?? undefined;
   }
 
   #report(trip) {
@@ -93,7 +95,7 @@ export class Publisher {
     this.#output.classList.toggle('failed', Boolean(trip.failure));
     this.#output.textContent = trip.failure
       ? `Not published: ${trip.failure}.`
-      : `${trip.targets.map((target) => fate(target, trip.over)).join(', ')}.`;
+      : `${trip.targets.map((target) => fate(target, trip)).join(', ')}.`;
   }
 
   #suggest() {
@@ -110,9 +112,12 @@ export class Publisher {
   }
 }
 
-function fate({ user, connected, took }, over) {
+function fate({ user, connected, took, late }, { over, kept }) {
   if (took !== null) return `${user.name}’s bell rang after ${milliseconds(took)}`;
-  if (!connected) return `${user.name} is not connected and will not see it`;
+  if (late) return `${user.name} got it on coming back`;
+  if (!connected) {
+    return kept ? `${user.name} is away and gets it on coming back` : `${user.name} is away, and what is for both is not kept`;
+  }
   return over ? `${user.name}’s bell did not ring` : `on its way to ${user.name}`;
 }
 

@@ -33,8 +33,14 @@ export function freePort() {
   });
 }
 
+const running = new Set();
+// A run that is broken off leaves nothing behind.
+process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1));
+
 function run(command, args, env = {}) {
   const child = spawn(command, args, { env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'ignore', 'pipe'] });
+  running.add(child.on('exit', () => running.delete(child)));
   let log = '';
   child.stderr.on('data', (text) => (log = (log + text).slice(-4000)));
   child.on('error', (error) => (log += error.message));
