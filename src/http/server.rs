@@ -1,5 +1,6 @@
 //! The public listener.
 
+use std::future::ready;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,13 +82,8 @@ pub fn start(
                 let (gateway, lane) = (for_upgrade.clone(), lane.clone());
                 async move {
                     Ok::<_, ()>(fn_service(move |(request, framed)| {
-                        let (gateway, lane) = (gateway.clone(), lane.clone());
-                        // Boxed: the dispatcher of every plain request would be as large as this future.
-                        let upgrade = Box::pin(upgrade::upgrade(gateway, lane, request, framed));
-                        async move {
-                            upgrade.await;
-                            Ok::<_, actix_http::Error>(())
-                        }
+                        upgrade::upgrade(gateway.clone(), lane.clone(), &request, framed);
+                        ready(Ok::<_, actix_http::Error>(()))
                     }))
                 }
             }))

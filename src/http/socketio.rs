@@ -1,16 +1,13 @@
 //! `/socket.io/`: what a request asks for, and how it is refused in words that Engine.IO clients know.
 
 use std::rc::Rc;
-use std::time::Instant;
+use std::sync::Arc;
 
 use actix_http::{Request, RequestHead, ws};
 use actix_web::HttpResponse;
 use actix_web::http::{Method, StatusCode, header};
-use bytes::BytesMut;
-use tokio::net::TcpStream;
-use tokio::time::timeout;
 
-use super::upgrade::{ANSWER_TIMEOUT, answer, switching};
+use super::upgrade::Caller;
 use super::{Gateway, Refusal};
 use crate::dialect::engineio::Fault;
 use crate::socket::{Found, Lane, Ticket, Welcome};
@@ -126,31 +123,22 @@ impl Gateway {
 
 /// Answers the upgrade request of a Socket.IO client; the connection goes on in its lane.
 pub(super) async fn upgrade(
-    gateway: &Gateway,
-    lane: &Rc<Lane>,
-    request: &Request,
-    mut stream: TcpStream,
-    mut early: BytesMut,
+    gateway: Arc<Gateway>,
+    lane: Rc<Lane>,
+    mut caller: Caller,
+    asked: Result<Asked, Denial>,
 ) {
-    let started = Instant::now();
-    let asked = match asked(gateway, request) {
+    let asked = match asked {
         Ok(asked) => asked,
         Err(denial) => {
-            gateway.refused(&denial.refusal, &request.head().uri, request.peer_addr());
-            let response = denial.response();
-            let body = denial.fault.body(&denial.refusal.message);
-            let told = answer(&mut stream, response.status(), response.headers(), &body);
-            // Whether the client hears it is its own affair.
-            timeout(ANSWER_TIMEOUT, told).await.ok();
-            return;
+            let (response, body) = (denial.response(), denial.fault.body(&denial.refusal.message));
+            return Box::pin(caller.refuse(&gateway, &denial.refusal, &response, &body)).await;
         }
     };
-    let head = switching(request);
-    let written =
-        timeout(ANSWER_TIMEOUT, tokio::io::AsyncWriteExt::write_all(&mut stream, head.as_bytes()));
-    if !matches!(written.await, Ok(Ok(()))) {
+    if !caller.switch().await {
         return;
     }
+    let Caller { stream, mut early, started, .. } = caller;
     match asked {
         Asked::Open(welcome) => {
             gateway.metrics.handshake_seconds.observe(started.elapsed().as_secs_f64());
@@ -165,12 +153,13 @@ pub(super) async fn upgrade(
     }
 }
 
-enum Asked {
+/// What an upgrade request is granted.
+pub(super) enum Asked {
     Open(Welcome),
     Move(Ticket),
 }
 
-fn asked(gateway: &Gateway, request: &Request) -> Result<Asked, Denial> {
+pub(super) fn asked(gateway: &Gateway, request: &Request) -> Result<Asked, Denial> {
     let head = request.head();
     let (_, about) = read(gateway, head, true)?;
     ws::verify_handshake(head).map_err(|_| Fault::Request)?;
