@@ -23,8 +23,11 @@ const MAX_ITEMS: usize = 65_536;
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 /// What one takes besides its texts.
 const OVERHEAD: usize = 96;
-/// Notifications in one pipeline.
+/// Notifications in one pipeline, at most.
 const PIPELINE: usize = 256;
+/// So many at least, and as a rule an eighth of those that wait: while Redis appends it publishes nothing, and
+/// eight take a quarter of a millisecond, 256 take eight.
+const SHARE: usize = 8;
 /// How long the first waits for others to share its pipeline; alone, each costs three times as much.
 const COALESCE: Duration = Duration::from_millis(2);
 /// Pause after Redis took nothing.
@@ -166,7 +169,7 @@ impl Recording {
     pub async fn run(mut self, broker: Broker) {
         let mut batch = Vec::with_capacity(PIPELINE);
         while let Some(first) = self.asks.recv().await {
-            if matches!(first, Ask::Append(_)) {
+            if matches!(first, Ask::Append(_)) && self.asks.len() < SHARE {
                 sleep(COALESCE).await;
             }
             let settle = self.collect(first, &mut batch);
@@ -181,13 +184,14 @@ impl Recording {
 
     /// Takes this and what else has arrived by now; whom to tell when it is done.
     fn collect(&mut self, first: Ask, batch: &mut Vec<Entry>) -> Option<oneshot::Sender<()>> {
+        let share = (self.asks.len() / 8).clamp(SHARE, PIPELINE);
         let mut next = Some(first);
         while let Some(ask) = next {
             match ask {
                 Ask::Append(entry) => batch.push(entry),
                 Ask::Settle(settle) => return Some(settle),
             }
-            next = if batch.len() < PIPELINE { self.asks.try_recv().ok() } else { None };
+            next = if batch.len() < share { self.asks.try_recv().ok() } else { None };
         }
         None
     }

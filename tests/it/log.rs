@@ -1,5 +1,7 @@
 //! The log of a user: what both brokers promise, compared step by step, and what Redis promises besides.
 
+use std::time::Duration;
+
 use campanile::broker::Broker;
 use campanile::broker::log::{Ask, Item, Mark, PART, Retention, Since, Start};
 use campanile::notification::{Cursor, UserId};
@@ -251,6 +253,57 @@ async fn scripts_that_redis_has_forgotten_are_loaded_again() {
     assert_eq!(append(&replica.broker, &ada, "b").await, (true, 2, 2));
     server.cli(&["SCRIPT", "FLUSH"]).await;
     assert_eq!(ids(&replica.broker, &ada, 0, 9, false).await, "b a");
+}
+
+#[tokio::test]
+async fn a_log_lasts_as_long_as_its_newest_entry() {
+    const HOUR: i64 = 3_600_000;
+    let server = Server::start().await;
+    let replica = Replica::redis(&server, "r1").await;
+    let keys = ["entries", "ids", "state"].map(|part| format!("c:inbox:{{ada}}:{part}"));
+    let left = async || {
+        let mut left = Vec::new();
+        for key in &keys {
+            left.push(server.cli(&["PTTL", key]).await.parse::<i64>().unwrap());
+        }
+        left
+    };
+    let is_full = |left: &[i64]| left.iter().all(|ms| (HOUR..=HOUR + HOUR / 32).contains(ms));
+    for n in 0..3 {
+        append(&replica.broker, &user("ada"), &n.to_string()).await;
+        assert!(is_full(&left().await), "{:?}", left().await);
+    }
+    // As if as much had passed.
+    for key in &keys {
+        server.cli(&["PEXPIRE", key, "1000000"]).await;
+    }
+    let time = server.cli(&["TIME"]).await;
+    let seconds: u64 = time.lines().next().unwrap().parse().unwrap();
+    let then = format!("{}", (seconds + 1000) * 1000);
+    server.cli(&["HSET", &keys[2], "expires", &then]).await;
+    append(&replica.broker, &user("ada"), "late").await;
+    assert!(is_full(&left().await), "{:?}", left().await);
+}
+
+#[tokio::test]
+async fn entries_go_when_they_are_old_and_then_the_log() {
+    let server = Server::start().await;
+    let short = Retention { ttl: Duration::from_millis(300), ..RETENTION };
+    let replica = Replica::redis_keeping(&server, "r1", short).await;
+    let (broker, ada) = (&replica.broker, user("ada"));
+    append(broker, &ada, "first").await;
+    eventually("the oldest goes by its age", PATIENCE, async || {
+        let unread = append(broker, &ada, &fastrand::u64(..).to_string()).await.2;
+        let kept = broker.list(&ada, 0, 99, false).await.unwrap();
+        assert!(kept.len() as u64 <= unread, "counted and not there");
+        kept.iter().all(|entry| entry.id != "first")
+    })
+    .await;
+    eventually("and the log", PATIENCE, async || {
+        server.cli(&["KEYS", "c:inbox:*"]).await.is_empty()
+    })
+    .await;
+    assert_eq!(append(broker, &ada, "first").await, (true, 1, 1));
 }
 
 #[tokio::test]

@@ -3,9 +3,11 @@
 -- entries  hash  position -> "<length of id>:<id><payload>"; without a payload it was deleted
 -- ids      hash  id -> "<position>:<u unread | r read | d deleted>:<ms of appending>"
 -- state    hash  last, last_at   position and time of the newest entry, ever
---                first, trimmed_at   position of the oldest kept, time of the newest that is not kept any more
+--                first, first_at   position and time of the oldest kept
+--                trimmed_at   time of the newest that is not kept any more
 --                unread, version   exact count, and a number that rises with every change of it
 --                read   position up to which everything is read, whatever ids says
+--                expires   ms when Redis forgets all three, unless an entry follows
 --
 -- Positions have no gaps, so a range is read by HMGET; a cursor is "<position>-<ms>", and both have to fit:
 -- after a failover that lost entries the position alone could name another one.
@@ -18,6 +20,8 @@ end
 local function inbox(entries, ids, state)
   return { entries = entries, ids = ids, state = state }
 end
+
+local function text(n) return string.format('%.0f', n) end
 
 local function number(box, field)
   return tonumber(redis.call('HGET', box.state, field) or 0)
@@ -55,15 +59,15 @@ local function cursor(position, at)
   return string.format('%.0f-%.0f', position, at)
 end
 
--- Forgets the oldest from `first` on until `size` are left and none is older than `ttl` ms. Answers the new first,
--- how many of the forgotten were unread, and when the newest of them was appended.
+-- Forgets the oldest from `first` on until `size` are left and none is older than `ttl` ms. Answers the new first
+-- and its time, how many of the forgotten were unread, and when the newest of them was appended.
 local function trim(box, first, last, read, size, ttl, now)
   local gone, trimmed_at = 0, nil
   while first <= last do
     local id = entry(box, first)
     local found = id and record(box, id)
     local stays = found and last - first < size and found.at > now - ttl
-    if stays then break end
+    if stays then return first, found.at, gone, trimmed_at end
     if found then
       if found.mark == 'u' and first > read then gone = gone + 1 end
       trimmed_at = found.at
@@ -72,19 +76,19 @@ local function trim(box, first, last, read, size, ttl, now)
     redis.call('HDEL', box.entries, first)
     first = first + 1
   end
-  return first, gone, trimmed_at
+  return first, now, gone, trimmed_at
 end
 
-local function expire(box, ttl)
-  for _, key in pairs(box) do redis.call('PEXPIRE', key, ttl) end
+-- A log is forgotten `ttl` ms after its newest entry, or up to a 32nd later: to say so at every entry would be a
+-- quarter of what an entry costs. Answers how long it has to last from now on, nothing if it does.
+local function lasting(ttl, now, expires)
+  if expires - now < ttl then return ttl + math.floor(ttl / 32) end
 end
 
 -- What replicas hear: a line of facts, then the id and the payload. Plain notifications begin with `{`.
 local function heard(kind, facts, id, payload)
   return kind .. table.concat(facts, ' ') .. ' ' .. #id .. '\n' .. id .. payload
 end
-
-local function text(n) return string.format('%.0f', n) end
 
 -- PUBLISH, or SPUBLISH: what stands in double braces is filled in when the script is made.
 local function say(channel, message) redis.call('{{publish}}', channel, message) end
@@ -101,20 +105,27 @@ local function append(box, channel, id, payload, size, ttl, quiet, before)
   if before then before() end
   local now = now_ms()
   -- The state is read once and written once: each call costs Redis as much as the rest of a line here.
-  local fields = redis.call('HMGET', box.state, 'last', 'last_at', 'first', 'unread', 'version', 'read')
-  for index = 1, 6 do fields[index] = tonumber(fields[index] or 0) end
-  local last, last_at, first, unread, version, read = unpack(fields)
+  local fields = redis.call('HMGET', box.state, 'last', 'last_at', 'first', 'first_at', 'unread', 'version', 'read',
+    'expires')
+  for index = 1, 8 do fields[index] = tonumber(fields[index] or 0) end
+  local last, last_at, first, first_at, unread, version, read, expires = unpack(fields)
   local position = last + 1
   redis.call('HSET', box.entries, position, #id .. ':' .. id .. payload)
   redis.call('HSET', box.ids, id, position .. ':u:' .. text(now))
-  local gone, trimmed_at
-  first, gone, trimmed_at = trim(box, math.max(first, 1), position, read, size, ttl, now)
+  local gone, trimmed_at = 0, nil
+  if position - first >= size or first_at <= now - ttl then
+    first, first_at, gone, trimmed_at = trim(box, math.max(first, 1), position, read, size, ttl, now)
+  end
   unread = unread + 1 - gone
   version = math.max(version + 1, now)
+  local lasts = lasting(ttl, now, expires)
+  if lasts then expires = now + lasts end
   redis.call('HSET', box.state, 'last', text(position), 'last_at', text(now), 'first', text(first),
-    'unread', text(unread), 'version', text(version))
+    'first_at', text(first_at), 'unread', text(unread), 'version', text(version), 'expires', text(expires))
   if trimmed_at then redis.call('HSET', box.state, 'trimmed_at', text(trimmed_at)) end
-  expire(box, ttl)
+  if lasts then
+    for _, key in pairs(box) do redis.call('PEXPIRE', key, text(lasts)) end
+  end
   local previous, at = cursor(last, last_at), cursor(position, now)
   local kind, told = '@', payload
   if quiet then kind, told = '+', '' end
