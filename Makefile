@@ -67,9 +67,10 @@ LOAD = ulimit -n "$$(ulimit -H -n)" && mkdir -p target/bench && target/release/c
 
 bench:
 	$(CARGO) build --release --workspace --locked
-	$(LOAD) idle --connections 19000 --steps 1000,5000,10000,19000 --report target/bench/idle.html
+	$(LOAD) idle --connections 19000 --steps 1000,5000,10000,19000 --seconds 30 --report target/bench/idle.html
 	$(LOAD) unicast --users 1000 --saturate --seconds 10 --rounds 5 --report target/bench/saturated.html
 	$(LOAD) unicast --users 1000 --rate 10000 --seconds 10 --rounds 5 --report target/bench/paced.html
+	$(LOAD) rates --rounds 3 --report target/bench/rates.html
 	$(LOAD) fanout --connections 10000 --rate 1 --seconds 20 --report target/bench/fanout.html
 	$(LOAD) storm --connections 19000 --rounds 3 --report target/bench/storm.html
 	$(LOAD) durable --users 1000 --seconds 10 --rounds 3 --report target/bench/durable.html

@@ -22,7 +22,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use probe::Machine;
 use report::Report;
 use scenario::{
-    Common, compare, durable, idle, jitter, redis_loss, restart, slow, spread, storm, unicast,
+    Common, compare, durable, idle, jitter, rates, redis_loss, restart, slow, spread, storm,
+    unicast,
 };
 
 /// Measures a notification server and what the same load costs without one: memory, CPU, latency, and
@@ -51,6 +52,8 @@ enum Scenario {
     Idle(idle::Args),
     /// Notifications to single users: CPU per delivery and latency
     Unicast(unicast::Args),
+    /// The same at several rates: does CPU grow as notifications do
+    Rates(rates::Args),
     /// One message for everyone: when the last socket has it
     Broadcast(spread::Args),
     /// One message for one user with many sockets: when the last one has it
@@ -122,6 +125,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             match &scenario {
                 Scenario::Idle(args) => idle::run(args, &common).await,
                 Scenario::Unicast(args) => unicast::run(args, &common).await,
+                Scenario::Rates(args) => rates::run(args, &common).await,
                 Scenario::Broadcast(args) => spread::broadcast(args, &common).await,
                 Scenario::Fanout(args) => spread::fanout(args, &common).await,
                 Scenario::Storm(args) => storm::run(args, &common).await,

@@ -79,8 +79,12 @@ fn idle_tells_memory_per_connection_beside_the_floor() {
     let result = measured("idle --connections 40 --steps 10 --settle 0.1 --seconds 0.3");
     for who in ["gateway", "floor"] {
         let steps = &result[who][0]["steps"];
-        assert_eq!((&steps[0][0], &steps[1][0]), (&10.into(), &40.into()), "{result}");
-        assert!(steps[1][1].as_u64() > Some(100_000), "{result}");
+        let open = [0, 1].map(|step| steps[step]["connections"].as_u64());
+        assert_eq!(open, [Some(10), Some(40)], "{result}");
+        for step in [0, 1] {
+            assert!(steps[step]["resident_bytes"].as_u64() > Some(100_000), "{result}");
+            assert!(steps[step]["usage"]["seconds"].as_f64() >= Some(0.3), "{result}");
+        }
     }
 }
 
@@ -95,6 +99,20 @@ fn unicast_delivers_all_over_several_workers_beside_its_floors() {
         whole(part);
     }
     assert!(result["median"]["latency"]["p50_us"].as_f64() > Some(1.0), "{result}");
+}
+
+#[test]
+fn rates_tell_what_one_more_notification_takes() {
+    let result =
+        measured("rates --users 10 --rates 100,400,200 --seconds 0.5 --warm-up 0.1 --rounds 2");
+    let rounds = result["rounds"].as_array().unwrap();
+    assert_eq!(rounds.len(), 2);
+    for parts in rounds {
+        let parts = parts.as_array().unwrap();
+        assert_eq!(parts.len(), 3);
+        parts.iter().for_each(whole);
+    }
+    assert!(result["median"]["slope_cpu_us_per_delivery"].is_number(), "{result}");
 }
 
 #[test]

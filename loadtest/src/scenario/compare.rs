@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use super::load::{Load, Part};
+use super::load::{Load, Part, not_kept};
 use super::{Common, drain, positive, rate, seconds};
 use crate::floor::{Floor, Manner};
 use crate::probe::{Meter, resident_bytes};
@@ -92,6 +92,8 @@ struct Bench<'a> {
     args: &'a Args,
     common: &'a Common,
     faults: Vec<String>,
+    /// What the gateway with capture did at saturation.
+    saturated: Vec<Part>,
     /// Bytes of a frame that the gateway wrote, for the floor to write as many.
     frame_bytes: u64,
 }
@@ -105,7 +107,7 @@ pub(crate) async fn run(args: &Args, common: &Common) -> Result<Report> {
     }
     subjects.extend([Subject::BareTcp, Subject::BareRedis]);
     let frame_bytes = args.bytes as u64;
-    let mut bench = Bench { args, common, faults: Vec::new(), frame_bytes };
+    let mut bench = Bench { args, common, faults: Vec::new(), saturated: Vec::new(), frame_bytes };
     let mut found: Vec<Vec<Figures>> = vec![Vec::new(); subjects.len()];
     for round in 0..common.rounds {
         for turn in 0..subjects.len() {
@@ -121,7 +123,10 @@ pub(crate) async fn run(args: &Args, common: &Common) -> Result<Report> {
             found[index].push(figures.with_context(|| subjects[index].name())?);
         }
     }
-    Ok(summary::report(args, &subjects, &found, bench.faults))
+    let Bench { faults, saturated, .. } = bench;
+    let mut report = summary::report(args, &subjects, &found, faults);
+    report.notes.extend(not_kept("At saturation campanile", saturated.iter()));
+    Ok(report)
 }
 
 impl Bench<'_> {
@@ -152,6 +157,9 @@ impl Bench<'_> {
             self.faults.extend(faults.map(|fault| format!("{}, {fault}", subject.name())));
         }
         crowd.close().await?;
+        if subject == Subject::Server(Kind::Campanile) {
+            self.saturated.push(saturated);
+        }
         Ok(figures)
     }
 

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
-use serde_json::json;
 
 use super::{Common, lost_sockets, seconds};
 use crate::floor::{Floor, Manner};
-use crate::probe::{Meter, Sample, Usage, Watch, most_sockets, plots, resident_bytes};
-use crate::report::{Plot, Report, Table, cell, number};
-use crate::stats::{float, growth, median, ratio, slope};
+use crate::probe::{Meter, Usage, Watch, resident_bytes};
+use crate::report::Report;
+use crate::stats::{float, growth, slope};
 use crate::target::{Needs, People, TargetArgs};
 use crate::worker::Crowd;
+
+mod summary;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
@@ -25,7 +26,7 @@ pub(crate) struct Args {
     /// Pause before memory is read, seconds
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
     settle: Duration,
-    /// How long idle CPU is measured in the last step, seconds
+    /// How long idle CPU is measured in each step, seconds
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
     seconds: Duration,
     /// Leave out the bare TCP floor
@@ -35,21 +36,30 @@ pub(crate) struct Args {
     target: TargetArgs,
 }
 
-/// One server's memory and idle CPU in one round.
+/// What one server took with so many sockets.
+#[derive(Clone, Serialize)]
+struct Step {
+    connections: usize,
+    resident_bytes: u64,
+    usage: Usage,
+}
+
+/// One server's steps in one round.
 #[derive(Clone, Serialize)]
 struct Measured {
-    /// Sockets and resident bytes of each step.
-    steps: Vec<(usize, u64)>,
+    steps: Vec<Step>,
     /// Between the first and the last step.
     growth_bytes_per_connection: Option<f64>,
     /// Least squares over all steps.
     slope_bytes_per_connection: Option<f64>,
-    idle: Usage,
+    /// The same of its CPU, microseconds per second.
+    slope_cpu_us_per_connection: Option<f64>,
 }
 
-impl Measured {
-    fn idle_percent(&self) -> f64 {
-        100.0 * self.idle.of("server").unwrap_or_default() / self.idle.seconds
+impl Step {
+    /// CPU of the server, microseconds per second.
+    fn cpu(&self) -> f64 {
+        1e6 * self.usage.of("server").unwrap_or_default() / self.usage.seconds
     }
 }
 
@@ -78,7 +88,7 @@ pub(crate) async fn run(args: &Args, common: &Common) -> Result<Report> {
             server.crowd.close().await?;
         }
     }
-    Ok(report(args, &steps, (&gateway, &floor), &watched, faults))
+    Ok(summary::report(args, &steps, (&gateway, &floor), &watched, faults))
 }
 
 /// The steps in rising order, the last one being all connections.
@@ -111,114 +121,21 @@ async fn measure(
     for &step in steps {
         common.open(round, who, &crowd.counters(), step, crowd.open(step)).await?;
         common.wait(round, &format!("{who}: {step} sockets settle"), args.settle).await;
-        seen.push((step, resident_bytes(pid)?));
+        let resident_bytes = resident_bytes(pid)?;
+        let meter = Meter::start(&[("server", Some(pid)), ("tool", Some(std::process::id()))])?;
+        common.wait(round, &format!("{who}: idle CPU of {step}"), args.seconds).await;
+        seen.push(Step { connections: step, resident_bytes, usage: meter.stop()? });
     }
-    let tool = std::process::id();
-    let meter = Meter::start(&[("server", Some(pid)), ("tool", Some(tool))])?;
-    common.wait(round, &format!("{who}: idle CPU"), args.seconds).await;
-    let idle = meter.stop()?;
-    let points: Vec<(f64, f64)> =
-        seen.iter().map(|&(sockets, bytes)| (float(sockets as u64), float(bytes))).collect();
+    let points = |of: fn(&Step) -> f64| -> Vec<(f64, f64)> {
+        seen.iter().map(|step| (float(step.connections as u64), of(step))).collect()
+    };
+    let bytes = points(|step| float(step.resident_bytes));
     Ok(Measured {
+        growth_bytes_per_connection: growth(&bytes),
+        slope_bytes_per_connection: slope(&bytes),
+        slope_cpu_us_per_connection: slope(&points(Step::cpu)),
         steps: seen,
-        growth_bytes_per_connection: growth(&points),
-        slope_bytes_per_connection: slope(&points),
-        idle,
     })
-}
-
-fn report(
-    args: &Args,
-    steps: &[usize],
-    (gateway, floor): (&[Measured], &[Measured]),
-    watched: &[(String, Vec<Sample>)],
-    faults: Vec<String>,
-) -> Report {
-    let resident = |rounds: &[Measured], step: usize| {
-        median(rounds.iter().filter_map(|r| r.steps.get(step)).map(|s| float(s.1) / 1_048_576.0))
-    };
-    let mut memory =
-        Table::new("Resident memory of the server", &["connections", "server MiB", "floor MiB"]);
-    for (index, step) in steps.iter().enumerate() {
-        let connections = number(float(*step as u64).max(100.0));
-        let shown = if *step < 100 { step.to_string() } else { connections };
-        memory.row([shown, cell(resident(gateway, index)), cell(resident(floor, index))]);
-    }
-    let summary = |rounds: &[Measured]| {
-        [
-            median(rounds.iter().filter_map(|r| r.growth_bytes_per_connection)),
-            median(rounds.iter().filter_map(|r| r.slope_bytes_per_connection)),
-            median(rounds.iter().map(Measured::idle_percent)),
-        ]
-    };
-    let (of_gateway, of_floor) = (summary(gateway), summary(floor));
-    let mut each = Table::new(
-        "Per connection",
-        &["", "growth first→last, B", "least squares, B", "idle CPU, % of a core"],
-    );
-    each.row(row("server", of_gateway));
-    if !floor.is_empty() {
-        each.row(row("floor: tokio task on a TCP stream", of_floor));
-        let ratios = std::array::from_fn(|i| of_gateway[i].zip(of_floor[i]).and_then(divide));
-        each.row(row("server / floor", ratios));
-    }
-    let most = steps.last().copied().unwrap_or_default();
-    let mut notes = vec![
-        "Kernel memory of the sockets is not in these figures: about 10 KB per connection for both ends."
-            .to_owned(),
-        format!(
-            "Limited by the asked {most} sockets; the descriptors of one worker of this tool would allow {}.",
-            cell(most_sockets().map(float))
-        ),
-    ];
-    if steps.len() < 2 {
-        notes.push("One step gives no growth: ask for several with --steps.".to_owned());
-    }
-    if args.target.attaches() && gateway.len() > 1 {
-        notes.push(
-            "The gateway was not restarted between rounds: later rounds reuse memory.".into(),
-        );
-    }
-    Report {
-        scenario: "idle",
-        title: format!("{most} connections, rounds: {}", gateway.len()),
-        tables: vec![memory, each],
-        plots: std::iter::once(growth_plot(gateway, floor)).chain(plots(watched)).collect(),
-        notes,
-        faults,
-        data: json!({
-            "gateway": gateway,
-            "floor": floor,
-            "median": {
-                "growth_bytes_per_connection": of_gateway[0],
-                "slope_bytes_per_connection": of_gateway[1],
-                "idle_cpu_percent": of_gateway[2],
-                "floor_growth_bytes_per_connection": of_floor[0],
-                "floor_slope_bytes_per_connection": of_floor[1],
-                "floor_idle_cpu_percent": of_floor[2],
-            },
-        }),
-    }
-}
-
-/// Memory over sockets, of all rounds; a straight line is linear growth.
-fn growth_plot(gateway: &[Measured], floor: &[Measured]) -> Plot {
-    let points = |measured: &Measured| {
-        let steps = measured.steps.iter();
-        steps.map(|&(n, bytes)| (float(n as u64), float(bytes) / 1_048_576.0)).collect()
-    };
-    let plot = Plot::lines("Resident memory by connections", "connections", "MiB");
-    let servers = [("server", gateway), ("floor", floor)];
-    let all = servers.iter().flat_map(|(name, rounds)| rounds.iter().map(move |r| (*name, r)));
-    all.fold(plot, |plot, (name, measured)| plot.with(name, points(measured)))
-}
-
-fn row(label: &str, values: [Option<f64>; 3]) -> Vec<String> {
-    std::iter::once(label.to_owned()).chain(values.map(cell)).collect()
-}
-
-fn divide((a, b): (f64, f64)) -> Option<f64> {
-    ratio(a, b)
 }
 
 #[cfg(test)]

@@ -48,6 +48,8 @@ pub(super) struct Part {
     pub(super) repeated: u64,
     pub(super) unheard: u64,
     pub(super) refused: u64,
+    /// Delivered, and not kept in the inbox: at saturation Redis appends more slowly than it publishes.
+    pub(super) not_kept: u64,
     /// Mean bytes of a received message.
     pub(super) message_bytes: u64,
     #[serde(skip)]
@@ -67,6 +69,7 @@ impl Load<'_> {
             To::Users(1) | To::All => (Reach::All, counters.open().saturating_sub(self.still)),
             To::Users(users) => (Reach::Each(users), 1),
         };
+        let lost_before = target.not_kept().await;
         let from = self.common.measured_from(self.warm_up);
         crowd.record(Expectation { run, from, reach }).await?;
         let templates = target.templates(target.lane, self.to, run, self.bytes)?;
@@ -78,6 +81,7 @@ impl Load<'_> {
         drain(&counters, expected).await;
         let mut part = window.part(crowd.tally().await?, &sending);
         part.expected = expected;
+        part.not_kept = target.not_kept().await - lost_before;
         if let Pace::Rate(rate) = self.pace {
             let warm_up = crate::stats::whole(rate * self.warm_up.as_secs_f64());
             let warm_up = usize::try_from(warm_up).unwrap_or_default().min(part.spreads.len());
@@ -126,6 +130,7 @@ impl Window {
             repeated: tally.doubles + tally.late,
             unheard: sending.unheard,
             refused: sending.refusals.values().sum(),
+            not_kept: 0,
             message_bytes: tally.bytes.checked_div(tally.received).unwrap_or_default(),
             times: tally.latency,
             spreads: tally.spreads,
@@ -148,6 +153,18 @@ impl Part {
             .map(|(count, what)| format!("round {}: {count} {what} (of {of})", round + 1))
             .collect()
     }
+}
+
+/// What was delivered and not kept in all rounds, in words; nothing if all was, or nothing is.
+pub(super) fn not_kept<'a>(who: &str, parts: impl Iterator<Item = &'a Part>) -> Option<String> {
+    let (lost, sent) =
+        parts.fold((0, 0), |(lost, sent), part| (lost + part.not_kept, sent + part.sent));
+    (lost > 0).then(|| {
+        format!(
+            "{who} delivered all of {sent} plain notifications and kept {} of them: Redis cannot append so fast.",
+            sent.saturating_sub(lost)
+        )
+    })
 }
 
 /// All rounds' latencies as one distribution.

@@ -5,6 +5,7 @@ pub(crate) mod durable;
 pub(crate) mod idle;
 pub(crate) mod jitter;
 mod load;
+pub(crate) mod rates;
 pub(crate) mod redis_loss;
 pub(crate) mod restart;
 pub(crate) mod slow;

@@ -301,6 +301,15 @@ impl Target {
         self.publish_key.is_some()
     }
 
+    /// What the started gateways delivered and could not keep, so far.
+    pub(crate) async fn not_kept(&self) -> u64 {
+        let mut all = 0;
+        for service in self.replicas.iter().filter_map(|replica| replica.service.as_ref()) {
+            all += service.not_kept().await.unwrap_or_default();
+        }
+        all
+    }
+
     /// Where to publish.
     pub(crate) fn redis(&self) -> Result<&RedisAddress> {
         self.redis.as_ref().context("--redis is missing: publishing goes through it")

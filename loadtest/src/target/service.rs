@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout};
 
 use super::{Process, RedisAddress};
 use crate::publish;
+use crate::stats::whole;
 
 /// Until a started server must answer.
 pub(super) const DEADLINE: Duration = Duration::from_secs(15);
@@ -50,6 +51,15 @@ impl Service {
 
     pub(crate) fn pid(&self) -> u32 {
         self.process.pid()
+    }
+
+    /// Plain notifications that the gateway delivered and could not keep, so far; of other servers nothing.
+    pub(crate) async fn not_kept(&self) -> Option<u64> {
+        const SERIES: &str =
+            r#"campanile_inbox_operations_total{operation="capture",result="dropped"}"#;
+        let Ready::Http(address) = self.ready else { return None };
+        let text = ask(address, "/metrics").await.ok()?;
+        text.contains("campanile_").then(|| whole(value(&text, SERIES).unwrap_or_default()))
     }
 
     /// Kills it at once.
@@ -100,20 +110,43 @@ impl Drop for Service {
 
 /// Asks `/readyz` once.
 async fn ready(server: SocketAddr) -> Result<()> {
-    let answer = timeout(Duration::from_secs(2), async {
-        let mut stream = TcpStream::connect(server).await?;
-        let request =
-            format!("GET /readyz HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = Vec::new();
-        stream.take(4096).read_to_end(&mut answer).await?;
-        Ok::<_, std::io::Error>(answer)
-    });
-    let answer = answer.await.context("/readyz is silent")?.context("/readyz is unreachable")?;
-    let answer = String::from_utf8_lossy(&answer);
+    let answer = ask(server, "/readyz").await?;
     let status = answer.lines().next().unwrap_or_default();
     if status.split(' ').nth(1) != Some("200") {
         bail!("/readyz answers `{status}`");
     }
     Ok(())
+}
+
+/// The whole answer to a GET.
+async fn ask(server: SocketAddr, path: &str) -> Result<String> {
+    let answer = timeout(Duration::from_secs(2), async {
+        let mut stream = TcpStream::connect(server).await?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = Vec::new();
+        stream.take(1024 * 1024).read_to_end(&mut answer).await?;
+        Ok::<_, std::io::Error>(answer)
+    });
+    let answer = answer.await.with_context(|| format!("{path} is silent"))?;
+    let answer = answer.with_context(|| format!("{path} is unreachable"))?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// The value of a series in Prometheus' text format, named with all its labels.
+fn value(text: &str, series: &str) -> Option<f64> {
+    text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_is_found_by_its_whole_name() {
+        let text = "# TYPE a counter\na{b=\"c\"} 7\nab 8\na 9\n";
+        assert_eq!(value(text, "a{b=\"c\"}"), Some(7.0));
+        assert_eq!(value(text, "a "), Some(9.0));
+        assert_eq!(value(text, "c"), None);
+    }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::super::load::merged;
+use super::super::load::{merged, not_kept};
 use super::{Args, Part, Round};
 use crate::probe::{Evidence, Sample, plots, verdict};
 use crate::publish::Pace;
@@ -196,6 +196,7 @@ fn notes(args: &Args, rounds: &[Round]) -> Vec<String> {
             "Latency of a saturated run is that of its own queue: use --rate for latency.".into(),
         );
     }
+    notes.extend(not_kept(args.target.kind().name(), rounds.iter().map(|round| &round.gateway)));
     if cpu_us(rounds, gateway).is_none() {
         notes.push("CPU needs the server's process: add --pid.".into());
     }
