@@ -70,12 +70,13 @@ bench:
 	$(LOAD) idle --connections 19000 --steps 1000,5000,10000,19000 --seconds 30 --report target/bench/idle.html
 	$(LOAD) unicast --users 1000 --saturate --seconds 10 --rounds 5 --report target/bench/saturated.html
 	$(LOAD) unicast --users 1000 --rate 10000 --seconds 10 --rounds 5 --report target/bench/paced.html
+	$(LOAD) unicast --users 1000 --rate 10000 --seconds 10 --rounds 5 --gateway-env CAMPANILE_CAPTURE=false --report target/bench/paced-live.html
 	$(LOAD) rates --rounds 3 --report target/bench/rates.html
-	$(LOAD) fanout --connections 10000 --rate 1 --seconds 20 --report target/bench/fanout.html
+	$(LOAD) fanout --connections 10000 --rate 2 --seconds 10 --rounds 5 --report target/bench/fanout.html
 	$(LOAD) storm --connections 19000 --rounds 3 --report target/bench/storm.html
 	$(LOAD) durable --users 1000 --seconds 10 --rounds 3 --report target/bench/durable.html
 	$(LOAD) jitter --clients 10000 --rate 2 --seconds 60 --rounds 2 --report target/bench/jitter.html
-	$(LOAD) compare --rounds 5 --report target/bench/compare.html
+	$(LOAD) compare --connections 8000 --users 1000 --rate 5000 --rounds 5 --report target/bench/compare.html
 
 fmt:
 	$(CARGO) fmt --all

@@ -68,6 +68,18 @@ impl Floor {
         writeln!(self.lines, "write {run} {bytes} {rate}").context("the floor process is gone")
     }
 
+    /// Begins to write notifications of `bytes` bytes, `rate` per second, each to all sockets.
+    pub(crate) fn write_to_all(
+        &mut self,
+        run: RunId,
+        bytes: u64,
+        rate: f64,
+        clock: Clock,
+    ) -> Result<()> {
+        let (run, zero) = (String::from_utf8_lossy(&run).into_owned(), clock.zero());
+        writeln!(self.lines, "all {run} {bytes} {rate} {zero}").context("the floor process is gone")
+    }
+
     /// Ends the writing; returns the frames written.
     pub(crate) async fn stop(&mut self) -> Result<u64> {
         writeln!(self.lines, "stop").context("the floor process is gone")?;

@@ -1,6 +1,6 @@
 //! The child's side. It speaks lines on its standard streams: it prints its port, takes
-//! `write <run> <bytes> <rate>` (rate 0: as fast as the sockets take it) and `stop`, and answers
-//! each `stop` with the frames written. It ends when its standard input does.
+//! `write <run> <bytes> <rate>` (rate 0: as fast as the sockets take it), `all <run> <bytes> <rate> <clock>` (each
+//! message to all of them, stamped by the clock with that zero) and `stop`, and answers each `stop` with the frames written. It ends when its standard input does.
 
 use std::io::{BufRead, Write, stdin, stdout};
 use std::rc::Rc;
@@ -14,7 +14,7 @@ use tokio::task::{LocalSet, spawn_local, yield_now};
 
 use crate::client::{ACCEPT, head_end, text_frame};
 use crate::publish::notification;
-use crate::record::{STAMP, fill_stamp};
+use crate::record::{Clock, STAMP, fill_stamp};
 use crate::stats::{float, whole};
 
 /// What a floor does with a stream.
@@ -59,11 +59,21 @@ pub(crate) fn run(args: &FloorArgs) -> Result<()> {
         spawn_local(accept(listener, args.connections, manner, sender));
         while let Some(line) = inbox.recv().await {
             let words: Vec<&str> = line.split(' ').collect();
-            let ["write", run, bytes, rate] = words[..] else { bail!("unknown line `{line}`") };
+            let (clock, [run, bytes, rate]) = match words[..] {
+                ["write", run, bytes, rate] => (None, [run, bytes, rate]),
+                ["all", run, bytes, rate, clock] => (Some(clock), [run, bytes, rate]),
+                _ => bail!("unknown line `{line}`"),
+            };
             let run = run.as_bytes().try_into().context("a run has 8 characters")?;
-            let payload = notification(run, bytes.parse()?);
+            let (frame, rate) = (text_frame(&notification(run, bytes.parse()?)), rate.parse()?);
             let streams = streams.borrow().clone();
-            say(write(&streams, text_frame(&payload), rate.parse()?, &mut inbox).await?)?;
+            say(match clock {
+                None => write(&streams, frame, rate, &mut inbox).await?,
+                Some(zero) => {
+                    let clock = Clock::join(zero.parse()?);
+                    write_to_all(&streams, frame, rate, clock, &mut inbox).await?
+                }
+            })?;
         }
         Ok(())
     }))
@@ -138,7 +148,7 @@ async fn write(
     rate: f64,
     inbox: &mut mpsc::Receiver<String>,
 ) -> Result<u64> {
-    let stamp = frame.windows(3).position(|w| w == b"lt-").context("a frame without a stamp")?;
+    let stamp = stamp_of(&frame)?;
     let start = Instant::now();
     let mut written = 0;
     let mut targets = streams.iter().cycle();
@@ -161,6 +171,36 @@ async fn write(
     }
     inbox.recv().await;
     Ok(written)
+}
+
+/// Writes message after message until a line comes, each to all streams; returns the frames written. A message
+/// is stamped when its turn comes, so that the floor is never late.
+async fn write_to_all(
+    streams: &[Rc<TcpStream>],
+    mut frame: Vec<u8>,
+    rate: f64,
+    clock: Clock,
+    inbox: &mut mpsc::Receiver<String>,
+) -> Result<u64> {
+    let stamp = stamp_of(&frame)?;
+    let start = Instant::now();
+    let (mut number, mut written) = (0, 0);
+    while inbox.is_empty() {
+        fill_stamp(&mut frame[stamp..stamp + STAMP], number, clock.now());
+        for stream in streams {
+            write_all(stream, &frame).await?;
+            written += 1;
+        }
+        number += 1;
+        let next = Duration::from_secs_f64(float(number) / rate);
+        tokio::time::sleep(next.saturating_sub(start.elapsed())).await;
+    }
+    inbox.recv().await;
+    Ok(written)
+}
+
+fn stamp_of(frame: &[u8]) -> Result<usize> {
+    frame.windows(3).position(|w| w == b"lt-").context("a frame without a stamp")
 }
 
 async fn write_all(stream: &TcpStream, mut bytes: &[u8]) -> Result<()> {

@@ -82,12 +82,17 @@ impl Load<'_> {
         let mut part = window.part(crowd.tally().await?, &sending);
         part.expected = expected;
         part.not_kept = target.not_kept().await - lost_before;
+        self.forget_warm_up(&mut part);
+        Ok(part)
+    }
+
+    /// Leaves the messages of the measured time.
+    pub(super) fn forget_warm_up(&self, part: &mut Part) {
         if let Pace::Rate(rate) = self.pace {
             let warm_up = crate::stats::whole(rate * self.warm_up.as_secs_f64());
             let warm_up = usize::try_from(warm_up).unwrap_or_default().min(part.spreads.len());
             part.spreads.drain(..warm_up);
         }
-        Ok(part)
     }
 
     /// Waits for the warm-up, then meters the measured time.
