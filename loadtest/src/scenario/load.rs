@@ -48,7 +48,7 @@ pub(super) struct Part {
     pub(super) repeated: u64,
     pub(super) unheard: u64,
     pub(super) refused: u64,
-    /// Delivered, and not kept in the inbox: at saturation Redis appends more slowly than it publishes.
+    /// Delivered, and not kept in the inbox: at saturation they come faster than they can be appended.
     pub(super) not_kept: u64,
     /// Mean bytes of a received message.
     pub(super) message_bytes: u64,
@@ -166,7 +166,7 @@ pub(super) fn not_kept<'a>(who: &str, parts: impl Iterator<Item = &'a Part>) -> 
         parts.fold((0, 0), |(lost, sent), part| (lost + part.not_kept, sent + part.sent));
     (lost > 0).then(|| {
         format!(
-            "{who} delivered all of {sent} plain notifications and kept {} of them: Redis cannot append so fast.",
+            "{who} delivered all of {sent} plain notifications and kept {} of them: the rest came faster than it could be appended.",
             sent.saturating_sub(lost)
         )
     })
