@@ -10,7 +10,7 @@ help:
 	@echo "make demo    run a gateway with a page where one can watch a notification arrive"
 	@echo "make test    install what the tests need, check format and lints, run all tests"
 	@echo "make client  the library for browsers alone: build, size, tests in Chromium"
-	@echo "make bench   the figures of the README, on this machine (25 minutes)"
+	@echo "make bench   the figures of the README, on this machine (30 minutes)"
 	@echo "make chart   check chart, manifests, alerts and dashboards alone; no cluster needed"
 	@echo "make image   the root file system of the image in target/image/root, and whether it starts; no builder needed"
 	@echo "make manifests   write what is generated from the chart: k8s/ and the table of its README"
@@ -67,7 +67,7 @@ LOAD = ulimit -n "$$(ulimit -H -n)" && mkdir -p target/bench && target/release/c
 
 bench:
 	$(CARGO) build --release --workspace --locked
-	$(LOAD) idle --connections 19000 --steps 1000,5000,10000,19000 --seconds 30 --report target/bench/idle.html
+	$(LOAD) idle --connections 19000 --steps 1000,5000,10000,19000 --seconds 10 --rounds 5 --report target/bench/idle.html
 	$(LOAD) unicast --users 1000 --saturate --seconds 10 --rounds 5 --report target/bench/saturated.html
 	$(LOAD) unicast --users 1000 --rate 10000 --seconds 10 --rounds 5 --report target/bench/paced.html
 	$(LOAD) unicast --users 1000 --rate 10000 --seconds 10 --rounds 5 --gateway-env CAMPANILE_CAPTURE=false --report target/bench/paced-live.html
