@@ -78,7 +78,6 @@ fn each(parts: &[Part]) -> Option<f64> {
 }
 
 fn report(args: &Args, rounds: &[Vec<Part>], faults: Vec<String>) -> Report {
-    let who = args.target.kind().name();
     let mut table = Table::new(
         "At each rate, medians of the rounds",
         &["asked per s", "deliveries/s", "CPU, % of a core", "µs CPU each", "p50 ms", "p99 ms"],
@@ -101,14 +100,17 @@ fn report(args: &Args, rounds: &[Vec<Part>], faults: Vec<String>) -> Report {
     Report {
         scenario: "rates",
         title: format!(
-            "{} users, {}-byte notifications, {} s at each rate, rounds: {}",
+            "{}, {} users, {}-byte notifications, {} s at each rate, rounds: {}",
+            args.target.kind().name(),
             args.users,
             args.bytes,
             args.seconds.as_secs_f64(),
             rounds.len()
         ),
         tables: vec![table],
-        plots: vec![rounds.iter().fold(plot, |plot, parts| plot.with(who, points(parts)))],
+        plots: vec![rounds.iter().enumerate().fold(plot, |plot, (round, parts)| {
+            plot.with(format!("round {}", round + 1), points(parts))
+        })],
         notes: vec![
             format!("One more notification: {} µs (least squares over the rates).", cell(slope)),
             "Limited by the asked rates. A wake-up that serves one notification costs as much as one that serves many, \

@@ -42,7 +42,7 @@ pub(super) fn report(
     let (of_gateway, of_floor) = (summary(gateway), summary(floor));
     let mut each = Table::new(
         "Per connection",
-        &["", "growth first→last, B", "least squares, B", "idle CPU, least squares, µs/s"],
+        &["", "growth first→last, B", "least squares, B", "idle CPU, µs/s"],
     );
     each.row(row("server", of_gateway));
     if !floor.is_empty() {
@@ -125,11 +125,13 @@ fn drawn(
     let points = |measured: &Measured| {
         measured.steps.iter().map(|step| (float(step.connections as u64), of(step))).collect()
     };
-    let servers = [("server", gateway), ("floor", floor)];
-    let all = servers.iter().flat_map(|(name, rounds)| rounds.iter().map(move |r| (*name, r)));
-    all.fold(Plot::lines(title, "connections", unit), |plot, (name, measured)| {
-        plot.with(name, points(measured))
-    })
+    let named = |name: &'static str, rounds: &'_ [Measured]| -> Vec<_> {
+        let label = |round| format!("{name}, round {}", round + 1);
+        rounds.iter().enumerate().map(|(round, of)| (label(round), points(of))).collect()
+    };
+    let series = [named("server", gateway), named("floor", floor)];
+    let plot = Plot::lines(title, "connections", unit);
+    series.into_iter().flatten().fold(plot, |plot, (name, points)| plot.with(name, points))
 }
 
 fn row(label: &str, values: [Option<f64>; 3]) -> Vec<String> {
