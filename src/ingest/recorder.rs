@@ -26,7 +26,7 @@ const OVERHEAD: usize = 96;
 /// Notifications in one pipeline, at most.
 const PIPELINE: usize = 256;
 /// So many at least, and as a rule an eighth of those that wait: while Redis appends it publishes nothing, and
-/// eight take a quarter of a millisecond, 256 take eight.
+/// eight take a third of a millisecond.
 const SHARE: usize = 8;
 /// How long the first waits for others to share its pipeline; alone, each costs three times as much.
 const COALESCE: Duration = Duration::from_millis(2);

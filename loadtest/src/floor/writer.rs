@@ -1,6 +1,7 @@
 //! The child's side. It speaks lines on its standard streams: it prints its port, takes
-//! `write <run> <bytes> <rate>` (rate 0: as fast as the sockets take it), `all <run> <bytes> <rate> <clock>` (each
-//! message to all of them, stamped by the clock with that zero) and `stop`, and answers each `stop` with the frames written. It ends when its standard input does.
+//! `write <run> <bytes> <rate>` (rate 0: as fast as the sockets take it), `all <run> <bytes> <rate> <clock>`
+//! (each message to all of them, stamped by the clock with that zero) and `stop`, and answers each `stop` with
+//! the frames written. It ends when its standard input does.
 
 use std::io::{BufRead, Write, stdin, stdout};
 use std::rc::Rc;

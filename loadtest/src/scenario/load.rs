@@ -81,7 +81,7 @@ impl Load<'_> {
         drain(&counters, expected).await;
         let mut part = window.part(crowd.tally().await?, &sending);
         part.expected = expected;
-        part.not_kept = target.not_kept().await - lost_before;
+        part.not_kept = target.not_kept().await.saturating_sub(lost_before);
         self.forget_warm_up(&mut part);
         Ok(part)
     }

@@ -79,8 +79,8 @@ local function trim(box, first, last, read, size, ttl, now)
   return first, now, gone, trimmed_at
 end
 
--- A log is forgotten `ttl` ms after its newest entry, or up to a 32nd later: to say so at every entry would be a
--- quarter of what an entry costs. Answers how long it has to last from now on, nothing if it does.
+-- A log is forgotten `ttl` ms after its newest entry, or up to a 32nd later: to say so at every entry would be
+-- three more calls for each. Answers how long it has to last from now on, nothing if it does.
 local function lasting(ttl, now, expires)
   if expires - now < ttl then return ttl + math.floor(ttl / 32) end
 end
